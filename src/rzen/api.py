@@ -1,0 +1,1 @@
+"""Index and load: what the command line, the service and notebooks share."""

@@ -1,0 +1,161 @@
+"""Settings: built-in defaults < TOML file < RZEN_* environment < ``--set a.b=c``.
+
+Every setting has one name, one default and one place. ``RZEN_SEARCH__K=20`` in the environment,
+``[search]`` with ``k = 20`` in the file, and ``--set search.k=20`` mean the same.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from platformdirs import user_cache_path, user_config_path
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rzen.errors import UsageError
+
+ENV_PREFIX = "RZEN_"
+# Named RZEN_* for other reasons than to set something below.
+ENV_RESERVED = frozenset({"RZEN_CACHE", "RZEN_CONFIG"})
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(_Section):
+    """What a decoder may be asked to do with one file; beyond it the file is refused by name."""
+
+    file_bytes: int = Field(16 * 2**30, gt=0, description="size of a file on disk")
+    text_bytes: int = Field(64 * 2**20, gt=0, description="size of a text file")
+    image_pixels: int = Field(120_000_000, gt=0, description="pixels of a picture, from its header")
+    page_pixels: int = Field(16_000_000, gt=0, description="pixels of a rendered page (it shrinks)")
+    pages: int = Field(5_000, gt=0, description="pages of a document")
+    frame_pixels: int = Field(36_000_000, gt=0, description="pixels of one video frame")
+    frames: int = Field(2_000_000, gt=0, description="frames decoded from one video")
+    video_seconds: float = Field(6 * 3600.0, gt=0, description="duration of a video")
+    decode_seconds: float = Field(1800.0, gt=0, description="wall time for one file")
+    stall_seconds: float = Field(60.0, gt=0, description="wall time without a sign of life")
+    memory_bytes: int = Field(4 * 2**30, gt=0, description="resident memory of one decoder process")
+
+
+class IngestSettings(_Section):
+    """How files become records."""
+
+    workers: int = Field(0, ge=0, description="decoder processes; 0 means one per core")
+    passage_chars: int = Field(1000, ge=200, description="length of a passage, about")
+    passage_overlap: int = Field(100, ge=0, description="characters shared by neighbours, at most")
+    segment_min_seconds: float = Field(8.0, gt=0, description="shortest video segment")
+    segment_max_seconds: float = Field(30.0, gt=0, description="longest video segment")
+    ocr: bool = Field(True, description="read pages and pictures without a text layer")
+    batch_items: int = Field(32, gt=0, description="contents encoded together, at most")
+
+
+class SearchSettings(_Section):
+    """How records are found."""
+
+    k: int = Field(10, gt=0, description="hits shown")
+    mode: Literal["hybrid", "dense", "text"] = "hybrid"
+    candidates: int = Field(200, gt=0, description="length of each list before fusion")
+    rank_constant: int = Field(60, gt=0, description="the constant of reciprocal rank fusion")
+    ann_rows: int = Field(1_000_000, gt=0, description="rows from which an ANN index is used")
+
+
+class AskSettings(_Section):
+    """How answers are made."""
+
+    generator: str = Field("extractive", description="extractive, or an http(s) chat endpoint")
+    model: str = Field("", description="the model's name at the endpoint")
+    k: int = Field(8, gt=0, description="pieces of evidence")
+    context_chars: int = Field(12_000, gt=0, description="characters of evidence, at most")
+
+
+class Settings(_Section):
+    """All settings of rzen."""
+
+    encoder: str = "mini"
+    device: str = Field("auto", description="where the transformer encoders run: auto, cpu, cuda")
+    limits: Limits = Limits()
+    ingest: IngestSettings = IngestSettings()
+    search: SearchSettings = SearchSettings()
+    ask: AskSettings = AskSettings()
+
+
+def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
+    """Reads the settings.
+
+    Args:
+        file: a TOML file; ``None`` takes RZEN_CONFIG, else the user's own one where it exists.
+        overrides: dotted name -> value, the last word.
+
+    Raises:
+        UsageError: if a setting is unknown or has a bad value, or the file cannot be read.
+    """
+    tree = _read_file(file)
+    for name, value in {**_environment(), **(overrides or {})}.items():
+        _assign(tree, name, value)
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(step) for step in first["loc"])
+        raise UsageError(
+            f"setting {name!r}: {first['msg']} (got {first['input']!r}): "
+            "`rzen config` lists every setting with its default"
+        ) from None
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Splits the ``a.b=c`` of ``--set``; the value is read as TOML where it is TOML, else as text.
+
+    >>> parse_override("search.k=20"), parse_override("encoder=mini")
+    (('search.k', 20), ('encoder', 'mini'))
+
+    Raises:
+        UsageError: if there is no ``=``.
+    """
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip():
+        raise UsageError(f"--set wants NAME=VALUE, for example search.k=20 (got {text!r})")
+    return name.strip(), _value(value.strip())
+
+
+def cache_folder() -> Path:
+    """Where rzen keeps what it can make again, such as exported networks (RZEN_CACHE overrides)."""
+    override = os.environ.get("RZEN_CACHE")
+    return Path(override).expanduser() if override else user_cache_path("rzen")
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _read_file(file: Path | None) -> dict[str, Any]:
+    named = file or (Path(os.environ["RZEN_CONFIG"]) if "RZEN_CONFIG" in os.environ else None)
+    path = named or user_config_path("rzen") / "config.toml"
+    if named is None and not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"cannot read the settings file {path}: {error}") from None
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        name.removeprefix(ENV_PREFIX).lower().replace("__", "."): _value(value)
+        for name, value in os.environ.items()
+        if name.startswith(ENV_PREFIX) and name not in ENV_RESERVED and not name.endswith("_KEY")
+    }
+
+
+def _assign(tree: dict[str, Any], name: str, value: Any) -> None:
+    *sections, last = name.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise UsageError(f"setting {name!r}: {section!r} is not a section")
+    tree[last] = value

@@ -1,0 +1,1 @@
+"""The catalog of an index and what is derived from it."""

@@ -1,0 +1,1 @@
+"""Hits and answers as pages for a browser."""
