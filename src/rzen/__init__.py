@@ -3,11 +3,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rzen.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from rzen.api import Index as Index
     from rzen.api import load as load
 
-__version__ = "0.1.0"
 __all__ = ["Index", "load"]
 
 

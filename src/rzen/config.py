@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from platformdirs import user_cache_path, user_config_path
+from platformdirs import user_cache_path, user_config_path, user_data_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rzen.errors import UsageError
@@ -73,7 +73,12 @@ class AskSettings(_Section):
 class Settings(_Section):
     """All settings of rzen."""
 
-    encoder: str = "mini"
+    index: Path = Field(
+        default_factory=lambda: user_data_path("rzen") / "default.rzen",
+        description="the index that commands use without --index",
+    )
+    encoder: str = Field("mini", description="the encoder of new indexes")
+    lock_seconds: float = Field(600.0, ge=0, description="how long to wait for another writer")
     device: str = Field("auto", description="where the transformer encoders run: auto, cpu, cuda")
     limits: Limits = Limits()
     ingest: IngestSettings = IngestSettings()

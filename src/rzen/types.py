@@ -321,7 +321,7 @@ class Calibration:
         [0.5]
         """
         logits = np.clip(self.slope * cosine + self.intercept, -60.0, 60.0)
-        return (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
+        return np.asarray(1.0 / (1.0 + np.exp(-logits)), np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,7 +378,7 @@ class Encoded:
                 f"{len(self.failed)} of {len(self.vectors)} contents could not be encoded "
                 f"(row {row}: {reason}): look at .failed before using .vectors"
             )
-        return self.vectors if dtype is None else self.vectors.astype(dtype)  # type: ignore[call-overload,no-any-return]
+        return self.vectors if dtype is None else self.vectors.astype(dtype)  # type: ignore[call-overload]
 
     def __len__(self) -> int:
         return len(self.vectors)

@@ -1,1 +1,5 @@
-"""Contents to unit vectors."""
+"""Content to unit vectors in one space: the embedded baseline, transformers, and a dummy."""
+
+from rzen.encoders.registry import create, names
+
+__all__ = ["create", "names"]

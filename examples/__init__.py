@@ -1,0 +1,1 @@
+"""The examples: short programs that run as they stand."""

@@ -1,0 +1,1 @@
+"""The demo: a folder of real files, indexed and searched."""

@@ -1,0 +1,5 @@
+"""python -m rzen."""
+
+from rzen.cli import main
+
+main()

@@ -1,0 +1,64 @@
+"""Live progress of an ingest on standard error; silent where nobody watches."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rzen.cli.output import printable
+
+if TYPE_CHECKING:
+    from rzen.ingest.report import Progress
+
+NAME_CHARS = 32
+
+
+@contextmanager
+def ingest_progress() -> "Iterator[Callable[[Progress], None] | None]":
+    """Yields what an ingest calls with its figures, or ``None`` off a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        BarColumn(bar_width=30),
+        TaskProgressColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bars:
+        task = bars.add_task("looking for files", total=None)
+
+        def show(progress: "Progress") -> None:
+            total = progress.bytes_total or None
+            bars.update(
+                task, total=total, completed=progress.bytes_done, description=figures(progress)
+            )
+
+        yield show
+
+
+def figures(progress: "Progress") -> str:
+    """One line: files, what was made of them, speed, time left, failures, the current name."""
+    from rzen.render.page import clock
+
+    pieces = [f"{progress.files_done}/{progress.files_total} files"]
+    pages = progress.records.get("page", 0)
+    if pages:
+        pieces.append(f"{pages} pages")
+    if progress.video_seconds:
+        pieces.append(f"{clock(progress.video_seconds)} of video")
+    if progress.seconds > 0:
+        pieces.append(f"{progress.items / progress.seconds:.1f} items/s")
+    if progress.seconds_left is not None:
+        pieces.append(f"{clock(progress.seconds_left)} left")
+    if progress.failed:
+        pieces.append(f"{progress.failed} failed")
+    if progress.current:
+        pieces.append(printable(Path(progress.current).name)[:NAME_CHARS].replace("\n", " "))
+    return " · ".join(pieces)

@@ -1,0 +1,122 @@
+"""``mini``: texts, pictures, video and pages in MiniLM's 384 dimensions."""
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from rzen.config import Limits
+from rzen.encoders.mini import assets, calibration
+from rzen.encoders.mini.conse import ImageTower
+from rzen.encoders.mini.runtime import default_threads
+from rzen.encoders.mini.text import TEXT_DIM, TextTower
+from rzen.encoders.opening import OpenPart, open_chunks
+from rzen.encoders.rows import Rows, unit
+from rzen.types import (
+    MODALITIES,
+    Calibration,
+    Content,
+    Encoded,
+    Fingerprint,
+    MediaBudget,
+    Modality,
+    Role,
+)
+
+# Pictures of pages are of little use to a network that knows objects: the text decides.
+_PAGE_PICTURE = 0.1
+_CHUNK = 32  # contents whose pixels are held at once
+
+
+class MiniEncoder:
+    """A small baseline that needs no download: texts by their meaning, pictures by their objects.
+
+    Roles and instructions change nothing: MiniLM was trained without.
+
+    Args:
+        limits: what decoders may be asked to do with one file; ``None`` takes the defaults.
+        threads: of onnxruntime; ``None`` takes the cores at hand, eight at most.
+
+    Raises:
+        MissingExtraError: if the extra ``mini`` is not installed.
+        EncoderError: if the cache cannot be written.
+    """
+
+    dim = TEXT_DIM
+    modalities: frozenset[Modality] = frozenset(MODALITIES)
+    budget = MediaBudget(
+        image_pixels=320 * 320, page_pixels=320 * 320, frame_pixels=320 * 320, frames=8, fps=0.5
+    )
+
+    def __init__(self, *, limits: Limits | None = None, threads: int | None = None) -> None:
+        threads = threads or default_threads()
+        self._limits = limits or Limits()
+        self._assets = assets.ready(threads=threads)
+        found = self._assets
+        self._texts = TextTower(found.text_network, found.vocabulary, threads=threads)
+        self._images = ImageTower(found.image_network, found.classes, threads=threads)
+
+    @cached_property
+    def calibration(self) -> Mapping[Modality, Calibration]:
+        """Fitted by ``python -m benchmarks.mixed_pool --fit``."""
+        return calibration.load()
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """Hashes of the weights, and how they are used."""
+        return Fingerprint(
+            encoder="mini",
+            weights=self._assets.weights,
+            template="conse-1",
+            pooling="mean",
+            positions="1d",
+            budget=self.budget,
+            dim=self.dim,
+            environment={
+                "dtype": "float32",
+                "device": "cpu",
+                **{
+                    name: importlib.metadata.version(name) for name in ("onnxruntime", "tokenizers")
+                },
+            },
+        )
+
+    def encode(
+        self,
+        contents: Sequence[Content],
+        *,
+        role: Role,
+        instruction: str | None = None,
+        dim: int | None = None,
+    ) -> Encoded:
+        """See :class:`rzen.protocols.Encoder`."""
+        del role, instruction
+        rows = Rows(len(contents), self.dim, dim)
+        for chunk in open_chunks(contents, rows, self, self._limits, size=_CHUNK):
+            self._encode_chunk(chunk, rows)
+        return rows.encoded()
+
+    def _encode_chunk(self, chunk: Sequence[tuple[int, list[OpenPart]]], rows: Rows) -> None:
+        parts = [(row, part) for row, opened in chunk for part in opened]
+        worded = [(row, part) for row, part in parts if part.text.strip() or not part.pixels]
+        seen = [(row, part) for row, part in parts if part.pixels]
+        texts, cut = self._texts.encode([part.text for _, part in worded])
+        pictures = self._images.encode([frame for _, part in seen for frame in part.pixels])
+
+        sums = {row: np.zeros(self.dim) for row, _ in chunk}
+        for (row, part), vector, lost in zip(worded, texts, cut, strict=True):
+            sums[row] += vector * (1 - _PAGE_PICTURE if part.pixels else 1.0)
+            if lost:
+                rows.warn(row, "a text is longer than this encoder reads: its end was left out")
+        start = 0
+        for row, part in seen:
+            frames = pictures[start : start + len(part.pixels)]
+            start += len(frames)
+            sums[row] += unit(frames.mean(axis=0)) * _picture_weight(part)
+        for row, total in sums.items():
+            rows.put(row, total.astype(np.float32))
+
+
+def _picture_weight(part: OpenPart) -> float:
+    return _PAGE_PICTURE if part.text.strip() else 1.0

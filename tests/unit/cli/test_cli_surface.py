@@ -1,0 +1,50 @@
+"""The command line's surface is frozen: a new verb or option must be argued for here."""
+
+import subprocess
+import sys
+
+import typer.main
+
+from rzen.cli import app
+
+SURFACE = {
+    "ask": "after before encoder generator help html index json k modality open path set where",
+    "config": "help json set",
+    "duplicates": "help index json set threshold",
+    "index": "encoder follow-links help hidden index json retry-failed set",
+    "list": "failed help index json set",
+    "remove": "help index json set",
+    "search": "after before encoder help html image index json k min-score minus modality mode"
+    " no-group open page path rerank set video where",
+    "similar": "encoder help html index json k modality open path set",
+    "verify": "help index json set",
+}
+
+
+def test_the_surface_is_as_argued_for() -> None:
+    """Options that creep in are never taken out again."""
+    group = typer.main.get_command(app)
+    found = {}
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        context = typer.Context(command, info_name=name)
+        options = {
+            text.removeprefix("--")
+            for parameter in command.get_params(context)
+            for text in parameter.opts
+            if text.startswith("--")
+        }
+        found[name] = " ".join(sorted(options))
+    assert found == SURFACE
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`rzen --help` must answer at once: no numpy, no torch, no pydantic, no SQLite."""
+    script = (
+        "import sys, rzen.cli\n"
+        "heavy = {'numpy', 'torch', 'pydantic', 'sqlite3', 'av', 'PIL', 'onnxruntime'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
