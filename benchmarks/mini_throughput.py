@@ -29,10 +29,10 @@ def run(quick: bool = False) -> list[Section]:
 
     torch.set_num_threads(THREADS)
     found = assets.ready(threads=THREADS)
-    repeats = 3 if quick else 7
+    repeats = 3 if quick else 5
     return [
         _pictures(torch, found, count=16 if quick else 32, repeats=repeats),
-        _sentences(torch, found, count=128 if quick else 512, repeats=repeats),
+        _sentences(torch, found, count=128 if quick else 256, repeats=repeats),
         _start(repeats=2 if quick else 7),
     ]
 

@@ -13,9 +13,10 @@ from examples.demo.queries import QUERIES, QUESTIONS, DemoQuery
 from rzen.api import Index, load
 from rzen.cli.output import complain, say
 from rzen.cli.progress import ingest_progress
-from rzen.errors import RzenError
+from rzen.errors import FingerprintError, RzenError
 from rzen.index.filters import Filters
 from rzen.ingest.pipeline import IngestOptions
+from rzen.ingest.report import Report
 from rzen.render.page import Block, Document, QueryImage, place, render
 from rzen.render.pictures import query_images
 from rzen.types import MODALITIES, Hit
@@ -32,8 +33,7 @@ def main() -> int:
     by_name = {path.name: path for path in paths}
     say("Loading the encoder `mini` (the first time its networks are exported) ...")
     with Index.open(home / "demo.rzen", load("mini")) as index:
-        with ingest_progress() as on_progress:
-            report = index.add(files, IngestOptions(on_progress=on_progress))
+        report = _add(index, files)
         made = ", ".join(f"{count} {name}" for name, count in sorted(report.records.items()))
         say(
             f"{report.indexed} files indexed ({made or 'nothing new'}), {report.unchanged} "
@@ -52,6 +52,18 @@ def main() -> int:
     )
     _farewell(page, surprises)
     return 1 if report.failed or surprises else 0
+
+
+def _add(index: Index, files: Path) -> Report:
+    with ingest_progress() as on_progress:
+        options = IngestOptions(on_progress=on_progress)
+        try:
+            return index.add(files, options)
+        except FingerprintError:
+            # Made by an earlier version of the encoder; the demo's own index is not worth keeping.
+            index.close()
+            shutil.rmtree(index.folder)
+            return index.add(files, options)
 
 
 def _search(index: Index, by_name: dict[str, Path]) -> tuple[list[Block], list[str]]:

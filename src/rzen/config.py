@@ -57,6 +57,7 @@ class SearchSettings(_Section):
     k: int = Field(10, gt=0, description="hits shown")
     mode: Literal["hybrid", "dense", "text"] = "hybrid"
     candidates: int = Field(200, gt=0, description="length of each list before fusion")
+    words_weight: float = Field(2.0, ge=0, description="log-odds that the best word match adds")
     rank_constant: int = Field(60, gt=0, description="the constant of reciprocal rank fusion")
     ann_rows: int = Field(1_000_000, gt=0, description="rows from which an ANN index is used")
 

@@ -329,7 +329,7 @@ class Fingerprint:
     """What makes two encoders the same: equal fingerprints give comparable vectors.
 
     Attributes:
-        encoder: the name it was loaded by.
+        encoder: the name it was loaded by; recorded, not compared (a model may be moved).
         weights: hash of the weights.
         template: name and version of the prompt template.
         pooling: how token states become one vector.
@@ -339,7 +339,7 @@ class Fingerprint:
         environment: dtype, device and library versions; recorded, not compared.
     """
 
-    encoder: str
+    encoder: str = field(compare=False)
     weights: str
     template: str
     pooling: str

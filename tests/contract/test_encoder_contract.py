@@ -122,3 +122,10 @@ def test_several_parts_differ_from_each_of_them(encoder: Encoder) -> None:
     vectors = encoder.encode([Content(text), Content(image), Content(text, image)], role="query")
     similar = vectors.vectors @ vectors.vectors.T
     assert max(similar[2, 0], similar[2, 1]) < 0.9999
+
+
+def test_media_without_a_frame_fails(encoder: Encoder) -> None:
+    """A stretch of video without frames becomes the vector of an empty text, or NaN."""
+    nothing = Frames(pixels=())
+    given = [Content(Video(nothing)), Content(Page(nothing, text="")), Content(Text("x"))]
+    assert set(encoder.encode(given, role="document").failed) == {0, 1}

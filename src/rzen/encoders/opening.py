@@ -67,7 +67,7 @@ def open_content(content: Content, encoder: Opens, limits: Limits) -> list[OpenP
     """Opens every part of a content.
 
     Raises:
-        EncoderError: if the encoder does not take such a part.
+        EncoderError: if the encoder does not take such a part, or nothing is in it.
         MediaError: if a part cannot be opened.
     """
     parts = []
@@ -78,4 +78,6 @@ def open_content(content: Content, encoder: Opens, limits: Limits) -> list[OpenP
             raise EncoderError(f"this encoder does not take {modality}, only {takes}")
         opened = media.open(part, budget=encoder.budget, limits=limits)
         parts.append(OpenPart(modality=modality, frames=opened.frames, text=opened.text))
+        if modality != "text" and not parts[-1].pixels and not opened.text.strip():
+            raise EncoderError(f"the {modality} has neither pixels nor text: nothing to encode")
     return parts

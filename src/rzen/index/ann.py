@@ -35,9 +35,10 @@ _REFINE = 4
 _LEAST_REFINED = 64
 # Below this share of allowed rows an exact scan of them is faster, and finds them all.
 _EXACT_SHARE = 0.1
-# With more of its cells to look into, the compact scan of all rows is as fast, and exact.
-_LARGEST_SHARE = 1 / 16
-_SMALL = 50_000
+# With more of its cells to look into, the compact scan of all rows is about as fast, and exact; of
+# so few rows a share of the cells says nothing.
+_LARGEST_SHARE = 0.15
+_SMALL = 10_000
 # Rows that came or went, for each that is there, before it is made again.
 _OUTDATED_SHARE = 0.1
 _SEED = 20261123

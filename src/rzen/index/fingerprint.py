@@ -67,11 +67,16 @@ def _difference(catalog: Catalog, stored: Fingerprint, present: Fingerprint) -> 
         if field.compare and getattr(stored, field.name) != getattr(present, field.name)
     ]
     parts = [f"{name} {getattr(stored, name)} / {getattr(present, name)}" for name in names]
+    way_out = (
+        f"index your folders again with --index OTHER.rzen, or delete {catalog.folder} first"
+        if stored.encoder == present.encoder
+        else f"use the index's own with --encoder {stored.encoder}, or make another index with "
+        f"--encoder {present.encoder} --index OTHER.rzen"
+    )
     return (
         f"the index {catalog.folder} was made with the encoder {stored.encoder!r}, not with "
         f"{present.encoder!r} as it is here; their vectors cannot be compared (index / here: "
-        f"{'; '.join(parts)}): use the index's own with --encoder {stored.encoder}, or make "
-        f"another index with --encoder {present.encoder} --index OTHER.rzen"
+        f"{'; '.join(parts)}): {way_out}"
     )
 
 

@@ -22,10 +22,12 @@ _BOUNDARY = re.compile(
     rf"|(?P<cited>{_CITED})[ \t]*\n\s*(?=\S)"
     r"|[ \t]*\n[ \t]*\n\s*(?=\S)"
     r"|[ \t]*\n\s*(?=(?:[-*\u2022\u2023\u25aa\u2013]|\d{1,3}[.)])\s+\S)"
-    r"|[ \t]*(?P<line>\n)\s*(?=[A-Z0-9\u00c0-\u00de])"
+    r"|[ \t]*(?P<line>\n)\s*(?=\S)"
 )
 _EMPTY_LINE = re.compile(r"\n\s*\n")
 _SHORT_LINE = 45  # characters; a line that ends earlier was not broken for want of room
+_STARTS_ANEW = re.compile(r"[A-Z0-9\u00c0-\u00de]")
+_DELIMITERS = (re.compile(r",(?!\s)"), re.compile(";"), re.compile("\t"), re.compile(r"\|"))
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*(?:[.,]\d+)*", re.UNICODE)
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _STOP_WORDS = frozenset(
@@ -132,7 +134,9 @@ def coverage(wanted: Sequence[str], found: Iterable[str], weights: Mapping[str, 
 def _is_boundary(text: str, start: int, match: re.Match[str]) -> bool:
     if match["line"]:
         line = text[max(start, text.rfind("\n", 0, match.start()) + 1) : match.start()]
-        return len(line.strip()) < _SHORT_LINE
+        following = text[match.end() :].split("\n", 1)[0]
+        is_short = len(line.strip()) < _SHORT_LINE
+        return (is_short and bool(_STARTS_ANEW.match(following))) or _are_rows(line, following)
     if not match["stop"]:
         return True
     if match["stop"] != "." or _EMPTY_LINE.search(match[0]):
@@ -144,6 +148,12 @@ def _is_boundary(text: str, start: int, match: re.Match[str]) -> bool:
     is_item = len(before) == 1 and last.isdigit()
     is_number = last == "no" and following.isdigit()
     return not (last in _ABBREVIATIONS or is_initial or is_item or is_number or following.islower())
+
+
+def _are_rows(one: str, other: str) -> bool:
+    """Whether two lines are rows of one table: as many columns, at least three, of any kind."""
+    counts = [(len(mark.findall(one)), len(mark.findall(other))) for mark in _DELIMITERS]
+    return any(mine == its >= 2 for mine, its in counts)
 
 
 def _stripped(text: str, start: int, end: int) -> Sentence:

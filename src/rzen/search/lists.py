@@ -28,12 +28,14 @@ class Ranked:
         rowids: (K,) each at most once.
         scores: (K,) falling.
         complete: whether no further record could be found.
+        calibrated: whether the scores are probabilities that compare across modalities.
         similarity: row id -> plain cosine; empty for a list by words.
     """
 
     rowids: NDArray[np.int64]
     scores: NDArray[np.float64]
     complete: bool
+    calibrated: bool = False
     similarity: Mapping[int, float] = field(default_factory=dict)
 
 
@@ -140,6 +142,7 @@ def dense_list(
         rowids=rowids[order],
         scores=scores[order],
         complete=len(numbers) >= total,
+        calibrated=bool(calibration),
         similarity=dict(zip(rowids.tolist(), cosines.tolist(), strict=True)),
     )
 

@@ -1,4 +1,4 @@
-"""Several ranked lists to one, by ranks alone.
+"""Several ranked lists to one: by ranks alone, or by probabilities where they are known.
 
 Reciprocal rank fusion: Cormack, Clarke and Buettcher, "Reciprocal Rank Fusion outperforms Condorcet
 and individual Rank Learning Methods", SIGIR 2009.
@@ -42,6 +42,36 @@ def reciprocal_rank_fusion(
     return list(zip(items_K[best].tolist(), scores_K[best].tolist(), strict=True))
 
 
+def add_log_odds(
+    probabilities: Mapping[int, float], matches: Mapping[int, float], weight: float
+) -> list[tuple[int, float]]:
+    """Adds how well words match to calibrated probabilities, as log-odds.
+
+    What only words found gets the least of the probabilities: it is known to have no more. The
+    result is still a probability, so it compares across modalities, and pictures, which cannot
+    match by words, keep their own.
+
+    >>> fused = add_log_odds({1: 0.5, 2: 0.2}, {2: 1.0, 3: 0.5}, weight=2.0)
+    >>> [(item, round(score, 2)) for item, score in fused]
+    [(2, 0.65), (1, 0.5), (3, 0.4)]
+
+    Args:
+        probabilities: item -> calibrated score in (0, 1).
+        matches: item -> strength of the match by words, in [0, 1].
+        weight: log-odds that the strongest match adds.
+
+    Returns:
+        (item, score), best first; equal scores in the order of the items.
+    """
+    items = sorted({*probabilities, *matches})
+    least = min(probabilities.values(), default=0.5)
+    given = np.array([probabilities.get(item, least) for item in items], np.float64)
+    clipped = np.clip(given, 1e-9, 1 - 1e-9)
+    added = weight * np.array([matches.get(item, 0.0) for item in items], np.float64)
+    scores = 1.0 / (1.0 + np.exp(-(np.log(clipped / (1 - clipped)) + added)))
+    return sorted(zip(items, scores.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0]))
+
+
 def fuse_kinds(
     lists: Mapping[str, Sequence[int]], kinds: Mapping[int, Hashable], constant: int = 60
 ) -> list[tuple[int, float]]:
@@ -56,17 +86,17 @@ def fuse_kinds(
     >>> lists = {"dense": [1, 90, 2, 3], "text": [3, 2, 1]}
     >>> fused = fuse_kinds(lists, {1: "text", 2: "text", 3: "text", 90: "image"})
     >>> [(item, round(score, 3)) for item, score in fused]
-    [(1, 1.0), (3, 0.984), (90, 0.984), (2, 0.968)]
+    [(1, 1.0), (90, 0.984), (3, 0.984), (2, 0.968)]
 
     Args:
-        lists: name -> items, best first, no item twice.
+        lists: name -> items, best first, no item twice; the first one holds every kind.
         kinds: the kind of every item.
         constant: the larger, the less the first ranks stand out.
 
     Returns:
         (item, score), best first. The score is (constant + 1) / (constant + place), in (0, 1]:
-        1 is the first of its kind where that kind leads a list. Among equal scores, items in more
-        lists come first.
+        1 is the first of its kind where that kind leads a list. Equal scores come in the order of
+        the first list, which should be the one that compares kinds (calibrated, by vectors).
     """
     places: dict[Hashable, dict[int, int]] = {}
     for items in lists.values():
@@ -76,16 +106,15 @@ def fuse_kinds(
             at = counts[kind] = counts.get(kind, 0) + 1
             known = places.setdefault(kind, {})
             known[at] = min(place, known.get(at, place))
-    found: dict[int, int] = {}
-    for items in lists.values():
-        for item in items:
-            found[item] = found.get(item, 0) + 1
+    leading = next(iter(lists.values()), ())
+    at_leading = {item: place for place, item in enumerate(leading)}
     fused = [
         (item, (constant + 1) / (constant + place))
         for kind, known in places.items()
         for (item, _), place in _placed(lists, kinds, kind, known, constant)
     ]
-    return sorted(fused, key=lambda pair: (-pair[1], -found[pair[0]], pair[0]))
+    last = len(leading)
+    return sorted(fused, key=lambda pair: (-pair[1], at_leading.get(pair[0], last), pair[0]))
 
 
 def _placed(

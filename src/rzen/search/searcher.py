@@ -7,11 +7,14 @@ What a score is, by mode:
   compares across modalities and ``min_score`` cuts by relevance. Otherwise (a query with a
   picture, an encoder that was not calibrated) the plain cosine.
 * **text**: BM25 as a fraction of the best record's, in (0, 1]; the first has 1.
-* **hybrid**: ``(c + 1) / (c + place)`` in (0, 1], where ``place`` is where a hit stands after the
-  fusion of both lists (:func:`rzen.search.rank_fusion.fuse_kinds`): reciprocal rank fusion among
-  what has words (texts, pages) and among what has not (pictures, videos), then both kinds together
-  by the list that ranks each further in front, so that words cannot crowd out pictures. It says
-  how far in front a hit is, not how relevant: for a cut-off by relevance, search dense.
+* **hybrid**: with a calibration, that probability with what the match by words adds to its
+  log-odds (:func:`rzen.search.rank_fusion.add_log_odds`): it still compares across modalities and
+  ``min_score`` still cuts by relevance. Without one, ``(c + 1) / (c + place)`` in (0, 1], where
+  ``place`` is where a hit stands after the fusion of both lists by ranks
+  (:func:`rzen.search.rank_fusion.fuse_kinds`): reciprocal rank fusion among what has words (texts,
+  pages) and among what has not (pictures, videos), then both kinds together by the list that ranks
+  each further in front, so that words cannot crowd out pictures. It says how far in front a hit
+  is, not how relevant.
 
 Hits always come by falling score, and equal scores in the same order every time.
 """
@@ -41,7 +44,7 @@ from rzen.search.lists import (
     usable_calibration,
 )
 from rzen.search.query import Query
-from rzen.search.rank_fusion import fuse_kinds
+from rzen.search.rank_fusion import add_log_odds, fuse_kinds
 from rzen.search.rerank import rerank
 from rzen.types import Calibration, Content, Hit, Modality
 
@@ -216,6 +219,12 @@ class Searcher:
             depth *= _DEEPER
 
     def _fused(self, found: Mapping[str, Ranked]) -> list[tuple[int, float]]:
+        if len(found) > 1 and found["dense"].calibrated:
+            probabilities, matches = (
+                dict(zip(found[name].rowids.tolist(), found[name].scores.tolist(), strict=True))
+                for name in ("dense", "text")
+            )
+            return add_log_odds(probabilities, matches, self._settings.words_weight)
         if len(found) > 1:
             lists = {name: one.rowids.tolist() for name, one in found.items()}
             kinds = self._rows.kinds(np.concatenate([one.rowids for one in found.values()]))

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rzen.search.rank_fusion import fuse_kinds, reciprocal_rank_fusion
+from rzen.search.rank_fusion import add_log_odds, fuse_kinds, reciprocal_rank_fusion
 
 rankings = st.lists(st.lists(st.integers(0, 30), unique=True), max_size=5)
 
@@ -70,14 +70,14 @@ def by_kind(lists: list[list[int]]) -> list[tuple[int, float]]:
 
 @settings(deadline=None)
 @given(rankings, st.randoms())
-def test_kinds_fall_in_order_whatever_the_order_of_lists(
+def test_kinds_fall_in_order_and_scores_do_not_depend_on_the_order_of_lists(
     lists: list[list[int]], random: object
 ) -> None:
     """Guards against lost items, scores out of bounds and lists that count by their place."""
     shuffled = lists[:]
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     result = by_kind(lists)
-    assert result == by_kind(shuffled)
+    assert dict(result) == dict(by_kind(shuffled))
     scores = [score for _, score in result]
     assert scores == sorted(scores, reverse=True)
     assert all(0 < score <= 1 for score in scores)
@@ -103,3 +103,40 @@ def test_one_kind_is_plain_reciprocal_rank_fusion(lists: list[list[int]]) -> Non
     named = {str(number): items for number, items in enumerate(lists)}
     alike = fuse_kinds(named, {item: "x" for items in lists for item in items})
     assert [item for item, _ in alike] == [item for item, _ in fused(lists)]
+
+
+def test_equal_places_of_two_kinds_go_by_the_first_list() -> None:
+    """The best text and the best picture tie; only the calibrated list can say which fits better.
+
+    On the mixed pool's validation half this gives a mean R@1 of 0.462, against 0.423 when what
+    stands in more lists (never a picture) goes first.
+    """
+    picture, text = 1, 2
+    kinds = {picture: "pictures", text: "words"}
+    for dense in ([picture, text], [text, picture]):
+        fused_kinds = fuse_kinds({"dense": dense, "text": [text]}, kinds)
+        assert [item for item, _ in fused_kinds] == dense
+
+
+_unit = st.floats(0.001, 0.999)
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.integers(0, 30), _unit, min_size=1),
+    st.dictionaries(st.integers(0, 30), st.floats(0, 1)),
+    st.floats(0, 5),
+)
+def test_word_matches_only_ever_help(
+    probabilities: dict[int, float], matches: dict[int, float], weight: float
+) -> None:
+    """A match by words must not push its own record down, nor touch one that has none."""
+    result = add_log_odds(probabilities, matches, weight)
+    scores = dict(result)
+    assert [score for _, score in result] == sorted(scores.values(), reverse=True)
+    assert set(scores) == {*probabilities, *matches}
+    for item, probability in probabilities.items():
+        if item in matches:
+            assert scores[item] >= probability - 1e-9
+        else:
+            assert scores[item] == pytest.approx(probability)

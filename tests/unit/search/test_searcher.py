@@ -293,8 +293,8 @@ def test_words_do_not_crowd_out_pictures(directed: Directed) -> None:
         world.file(f"/x/note{number}.txt", record("1 0", "text", [1, 1 + number]))
     world.file("/x/it.jpg", record("", "image", [1, 0.1]))
     hits = world.searcher().search(build_query("1 0"), mode="hybrid")
-    assert names(hits)[:2] == ["note0.txt", "it.jpg"]
-    assert hits[1].lists == ("dense",)
+    assert names(hits)[:2] == ["it.jpg", "note0.txt"]
+    assert hits[0].lists == ("dense",)
 
 
 @settings(deadline=None)

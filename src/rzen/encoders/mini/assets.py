@@ -10,6 +10,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ from rzen.errors import EncoderError, MissingExtraError
 
 _log = logging.getLogger(__name__)
 
-_EXPORT_VERSION = 1  # count up when the graphs or the class texts change
+_EXPORT_VERSION = 2  # count up when the graphs or the class texts change
 _TEXT_NETWORK = "minilm.onnx"
 _IMAGE_NETWORK = "efficientnet_lite0.onnx"
 _CLASSES = "class_vectors.npy"
@@ -105,15 +106,18 @@ def class_texts(names: list[str], descriptions: Mapping[str, Any]) -> list[str]:
 
     Name and description together found more of the validation stamps than names, synonyms,
     "a photo of a ..." or descriptions alone: sums of recall@1, 5 and 10 were 1.34 against 1.28,
-    1.23, 1.31 and 1.19.
+    1.23, 1.31 and 1.19. The first sentence of a description does as well as the whole of it, and
+    halves the time of the export.
 
-    >>> class_texts(["tench", "cock"], {"0": {"description": "A thick-bodied fish."}})
+    >>> class_texts(["tench", "cock"], {"0": {"description": "A thick-bodied fish. It swims."}})
     ['tench: A thick-bodied fish.', 'cock']
     """
-    described = (descriptions.get(str(i), {}).get("description") for i in range(len(names)))
-    return [
-        f"{name}: {more}" if more else name for name, more in zip(names, described, strict=True)
-    ]
+    texts = []
+    for number, name in enumerate(names):
+        whole = descriptions.get(str(number), {}).get("description") or ""
+        first = re.split(r"(?<=[.])\s", whole)[0]
+        texts.append(f"{name}: {first}" if first else name)
+    return texts
 
 
 def _source_files() -> dict[str, Path]:
