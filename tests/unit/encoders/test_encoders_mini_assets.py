@@ -8,7 +8,7 @@ import pytest
 
 from rzen.encoders.mini import assets
 from rzen.encoders.mini.encoder import MiniEncoder
-from rzen.encoders.mini.runtime import open_session
+from rzen.encoders.mini.runtime import Network
 from rzen.errors import EncoderError, MissingExtraError
 
 
@@ -129,4 +129,4 @@ def test_a_damaged_export_is_named(tmp_path: Path) -> None:
     network = tmp_path / "minilm.onnx"
     network.write_bytes(b"half of a network")
     with pytest.raises(EncoderError, match=f"delete the folder {tmp_path}"):
-        open_session(network, 1)
+        Network(network, 1)

@@ -30,12 +30,11 @@ def test_sentences_are_stretches_of_the_text_and_lose_nothing(text: str) -> None
         ("Total\nDue 30 euros\nPaid 0", ["Total", "Due 30 euros", "Paid 0"]),
         ("List:\n- one\n- two", ["List:", "- one", "- two"]),
         (
-            "number,customer,due,status,remark\n2042,Lindqvist Architects,2025-02-14,paid,in full\n"
-            "2043,Northgate Dental Practice,2025-02-21,overdue,two reminders sent",
+            "number,customer,due,status\n2042,Lindqvist Architects,2025-02-14,paid\n2043,An,2,open",
             [
-                "number,customer,due,status,remark",
-                "2042,Lindqvist Architects,2025-02-14,paid,in full",
-                "2043,Northgate Dental Practice,2025-02-21,overdue,two reminders sent",
+                "number,customer,due,status",
+                "2042,Lindqvist Architects,2025-02-14,paid",
+                "2043,An,2,open",
             ],
         ),
         ("Mr.\n\nNext paragraph", ["Mr.", "Next paragraph"]),

@@ -14,12 +14,11 @@ vectors won nothing that the other half confirmed.
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rzen.encoders.mini.runtime import open_session
+from rzen.encoders.mini.runtime import Network
 from rzen.encoders.mini.text import TEXT_DIM
 from rzen.encoders.rows import unit
 from rzen.types import Vectors
@@ -28,7 +27,7 @@ INPUT_SIZE = 224
 _TEMPERATURE = 1.5
 _CLASSES = 20
 _SQUASH = 4 / 3
-_BATCH = 8  # larger ones are slower: their activations fall out of the cache
+_BATCH = 4  # larger ones are slower: their activations fall out of the cache
 
 
 class ImageTower:
@@ -43,7 +42,7 @@ class ImageTower:
     def __init__(self, network: Path, classes: Path, *, threads: int) -> None:
         self._network, self._classes, self._threads = network, classes, threads
         self._lock = threading.Lock()
-        self._loaded: tuple[Any, Vectors] | None = None
+        self._loaded: tuple[Network, Vectors] | None = None
 
     def encode(self, pictures: Sequence[NDArray[np.uint8]]) -> Vectors:
         """Vectors (N, 384) of N pictures, each (H, W, 3) RGB."""
@@ -54,18 +53,20 @@ class ImageTower:
 
     def logits(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """What the network says: (N, 1000)."""
-        session, class_vectors = self._load()
-        found = np.zeros((len(pictures), len(class_vectors)), np.float32)
-        for start in range(0, len(pictures), _BATCH):
-            batch = np.stack([square(picture) for picture in pictures[start : start + _BATCH]])
-            found[start : start + _BATCH] = session.run(["logits"], {"pixels": batch})[0]
-        return found
+        network, class_vectors = self._load()
+        batches = [pictures[at : at + _BATCH] for at in range(0, len(pictures), _BATCH)]
 
-    def _load(self) -> tuple[Any, Vectors]:
+        def seen(batch: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+            return network.run({"pixels": np.stack([square(picture) for picture in batch])})
+
+        none = np.zeros((0, len(class_vectors)), np.float32)
+        return np.concatenate([none, *network.over(seen, batches)])
+
+    def _load(self) -> tuple[Network, Vectors]:
         with self._lock:
             if self._loaded is None:
-                session = open_session(self._network, self._threads)
-                self._loaded = session, np.load(self._classes, allow_pickle=False)
+                network = Network(self._network, self._threads)
+                self._loaded = network, np.load(self._classes, allow_pickle=False)
             return self._loaded
 
 

@@ -1,12 +1,18 @@
 """onnxruntime sessions with bounded threads."""
 
 import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rzen.errors import EncoderError, MissingExtraError
 
 _MOST_THREADS = 8
+T = TypeVar("T")
 
 
 def default_threads() -> int:
@@ -16,22 +22,46 @@ def default_threads() -> int:
     return min(_MOST_THREADS, os.cpu_count() or 1)
 
 
-def open_session(network: Path, threads: int) -> Any:
-    """Opens an exported network on the CPU.
+class Network:
+    """An exported network on the CPU, run on several batches at once.
+
+    One thread a batch, not several threads inside one: the layers are too small to be shared out,
+    and what surrounds them (scaling, padding) overlaps as well. Measured on two cores: 169 pictures
+    a second against 134, 390 sentences against 330.
+
+    Args:
+        file: the ONNX file.
+        threads: batches at once.
 
     Raises:
         MissingExtraError: if onnxruntime is not installed.
         EncoderError: if the file is damaged.
     """
+
+    def __init__(self, file: Path, threads: int) -> None:
+        self._session = _open_session(file)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="mini")
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """The only output for one batch."""
+        output: NDArray[np.float32] = self._session.run(None, dict(inputs))[0]
+        return output
+
+    def over(
+        self, batch: Callable[[T], NDArray[np.float32]], items: Iterable[T]
+    ) -> Iterator[NDArray[np.float32]]:
+        """``batch`` of each item, several at once, in the order of the items."""
+        return self._pool.map(batch, items)
+
+
+def _open_session(network: Path) -> Any:
     try:
         import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415
     except ImportError:
         raise MissingExtraError("onnxruntime", "mini") from None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    # Idle threads would otherwise spin on cores that decoders need.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(
             str(network), sess_options=options, providers=["CPUExecutionProvider"]
