@@ -157,7 +157,7 @@ def _lancedb(
     vectors_ND: NDArray[np.float32],
 ) -> Callable[[NDArray[np.float32]], NDArray[np.int64]]:
     import lancedb
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
     folder = tempfile.mkdtemp()
     array = pa.FixedSizeListArray.from_arrays(pa.array(vectors_ND.reshape(-1)), vectors_ND.shape[1])

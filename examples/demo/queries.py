@@ -55,7 +55,7 @@ QUERIES = (
         expected=("street-corner.mp4",),
     ),
     DemoQuery(kind="image → image", image="photo-18.jpg", expected=("photo-03.jpg",)),
-    DemoQuery(kind="image → image", image="photo-08.png", expected=("photo-27.jpg",)),
+    DemoQuery(kind="image → image", image="photo-01.jpg", expected=("photo-31.jpg",)),
     DemoQuery(
         kind="image + text → image",
         image="photo-03.jpg",
@@ -64,11 +64,11 @@ QUERIES = (
         expected=("photo-09.jpg",),
     ),
     DemoQuery(
-        kind="image - text → image",
-        image="photo-08.png",
-        minus="espresso",
+        kind="text - text → image",
+        text="fish",
+        minus="goldfish",
         modalities=("image",),
-        expected=("photo-27.jpg",),
+        expected=("photo-19.jpg", "photo-34.jpg"),
     ),
     DemoQuery(
         kind="page → page",
