@@ -35,10 +35,7 @@ def ingest_progress() -> "Iterator[Callable[[Progress], None] | None]":
         task = bars.add_task("looking for files", total=None)
 
         def show(progress: "Progress") -> None:
-            total = progress.bytes_total or None
-            bars.update(
-                task, total=total, completed=progress.bytes_done, description=figures(progress)
-            )
+            bars.update(task, total=1.0, completed=progress.fraction, description=figures(progress))
 
         yield show
 

@@ -54,11 +54,23 @@ class Progress:
         return time.monotonic() - self.started
 
     @property
+    def fraction(self) -> float:
+        """How much is done, in [0, 1].
+
+        The mean of the shares of files and of bytes: a second goes by files where there are many
+        notes, by bytes where there are long videos.
+        """
+        if not self.files_total:
+            return 0.0
+        of_bytes = self.bytes_done / self.bytes_total if self.bytes_total else 1.0
+        return (self.files_done / self.files_total + of_bytes) / 2
+
+    @property
     def seconds_left(self) -> float | None:
-        """An estimate from the bytes read and yet to read; ``None`` before there is one."""
-        if not self.bytes_done or not self.bytes_total:
+        """An estimate from the share that is done; ``None`` before there is one."""
+        if not self.files_done:
             return None
-        return self.seconds * (self.bytes_total - self.bytes_done) / self.bytes_done
+        return self.seconds * (1 - self.fraction) / self.fraction
 
 
 @dataclass(slots=True, kw_only=True)

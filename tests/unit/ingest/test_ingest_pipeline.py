@@ -118,6 +118,8 @@ def test_progress_reaches_the_totals(folder: Path, catalog: Catalog, encoder: _R
 
     def note(progress: Progress) -> None:
         assert progress.files_done <= progress.files_total
+        assert 0 <= progress.fraction <= 1
+        assert progress.seconds_left is None or progress.seconds_left >= 0
         last[:] = [(progress.files_done, progress.bytes_done, progress.failed, progress.items)]
 
     report = _run(folder, catalog, encoder, on_progress=note)
