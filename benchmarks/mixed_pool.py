@@ -122,13 +122,15 @@ def _fusion(halves: Mapping[str, Pool], fitted: Mapping[Modality, Calibration]) 
             recalls = [_found(pool, rankings, depth) for depth in (1, TOP)]
             means[half, name] = [float(np.mean(each)) for each in recalls]
             rows.append([half, name, *_cells(recalls[0]), *_cells(recalls[1])])
-    plain, ours = means["test", "reciprocal rank fusion"], means["test", "hybrid, calibrated"]
+    plain = means["test", "reciprocal rank fusion, calibrated"]
+    kinds, ours = means["test", "hybrid by kinds"], means["test", "hybrid, calibrated"]
     return Section(
         title="Vectors and words in the mixed pool (mini)",
         claim=(
-            "Test half, means over the three kinds: hybrid search as it is by default has recall@1 "
-            f"{ours[0]:.3f} and recall@{TOP} {ours[1]:.3f}; plain reciprocal rank fusion "
-            f"{plain[0]:.3f} and {plain[1]:.3f}, at the cost of the pictures."
+            "Test half, means over the three kinds: hybrid search as it is with mini has recall@1 "
+            f"{ours[0]:.3f} and recall@{TOP} {ours[1]:.3f}, as it is without a calibration "
+            f"{kinds[0]:.3f} and {kinds[1]:.3f}; plain reciprocal rank fusion of the calibrated "
+            f"list and the words {plain[0]:.3f} and {plain[1]:.3f}."
         ),
         columns=[
             "half",
@@ -139,8 +141,8 @@ def _fusion(halves: Mapping[str, Pool], fitted: Mapping[Modality, Calibration]) 
         notes=[
             f"hybrid, calibrated: log-odds of the score plus {weight} x BM25 over the best BM25",
             "that weight was chosen on the validation half",
-            "hybrid by kinds: what encoders without a calibration get",
-            "the queries of the passages share no noun with them: words can only harm there",
+            "hybrid by kinds: what encoders without a calibration get, from plain cosines",
+            "no list of words holds a picture, so fusion by ranks puts pictures behind",
         ],
     )
 
@@ -185,6 +187,7 @@ def _ways(
         "vectors, calibrated": lists["dense"],
         "words": lists["text"],
         "reciprocal rank fusion": [rowid for rowid, _ in reciprocal_rank_fusion(plain)],
+        "reciprocal rank fusion, calibrated": [rowid for rowid, _ in reciprocal_rank_fusion(lists)],
         "hybrid by kinds": [rowid for rowid, _ in fuse_kinds(plain, kinds)],
         "hybrid, calibrated": [rowid for rowid, _ in add_log_odds(probabilities, matches, weight)],
     }
