@@ -5,15 +5,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from rzen.config import Settings, load_settings
+from rzen.config import Limits, Settings, load_settings
 from rzen.encoders import registry
-from rzen.errors import UsageError
+from rzen.errors import CatalogError, UsageError
 from rzen.index import fingerprint, schema
 from rzen.index.catalog import Catalog, Counts, Damage, FileRow
 from rzen.index.filters import Filters
 from rzen.index.lock import Holder
 from rzen.index.store import open_store
-from rzen.ingest.discover import indexed_path
+from rzen.ingest.discover import indexed_path, indexed_roots
 from rzen.ingest.pipeline import IngestOptions, ingest
 from rzen.ingest.report import Report
 from rzen.protocols import Encoder, Generator, Reranker
@@ -28,14 +28,19 @@ from rzen.types import Answer, Hit
 Mode = Literal["hybrid", "dense", "text"]
 
 
-def load(name_or_path: str, *, device: str = "auto") -> Encoder:
+def load(name_or_path: str, *, device: str = "auto", limits: Limits | None = None) -> Encoder:
     """Loads an encoder: "mini", "dummy", the name of a model on a hub, or a local folder.
+
+    Args:
+        name_or_path: its name.
+        device: where a transformer runs: "auto", "cpu", "cuda".
+        limits: for the media that it opens itself, such as the picture of a query.
 
     Raises:
         EncoderError: if there is no such encoder, or it cannot be loaded.
         MissingExtraError: if the libraries it needs are not installed.
     """
-    return registry.create(name_or_path, device=device)
+    return registry.create(name_or_path, device=device, limits=limits)
 
 
 class Index:
@@ -87,7 +92,7 @@ class Index:
             settings: ``None`` reads the user's.
             on_wait: told once who is writing, when a change has to wait for another process.
         """
-        folder = Path(path).expanduser().absolute()
+        folder = indexed_path(path)
         settings = settings or load_settings()
         return cls(folder, encoder=encoder, settings=settings, on_wait=on_wait)
 
@@ -105,10 +110,16 @@ class Index:
             FingerprintError: if the index was made by another encoder.
             CatalogError: if another process is writing and does not finish in time.
         """
-        roots = [path] if isinstance(path, str | Path) else list(path)
+        # Before the index is made: a mistyped folder should leave none behind.
+        roots = indexed_roots([path] if isinstance(path, str | Path) else path)
+        if not self.exists and self.folder.is_dir() and any(self.folder.iterdir()):
+            raise UsageError(
+                f"{self.folder} holds other files and no index: give the index a folder of its "
+                f"own, such as {self.folder / 'my.rzen'}"
+            )
         with self._writer(make=True) as catalog:
             fingerprint.check(catalog, self.encoder)
-            return ingest(map(Path, roots), catalog, self.encoder, self.settings, options)
+            return ingest(roots, catalog, self.encoder, self.settings, options)
 
     def search(  # noqa: PLR0913 (the public face: every option has a name of its own)
         self,
@@ -218,8 +229,15 @@ class Index:
             return catalog.remove(names)
 
     def verify(self) -> list[Damage]:
-        """Checks the catalog and every vector; an empty list means all is well."""
-        return self.catalog.verify()
+        """Checks the catalog and every vector; an empty list means all is well.
+
+        Raises:
+            UsageError: if there is no index.
+        """
+        try:
+            return self.catalog.verify()
+        except CatalogError as error:
+            return [Damage(uri=str(self.folder), reason=str(error))]
 
     def files(self) -> dict[str, FileRow]:
         """Every file the index knows, failed ones among them."""
@@ -242,7 +260,9 @@ class Index:
             if wanted is None:
                 wanted = self.catalog.fingerprint.encoder if self.exists else self.settings.encoder
             self._encoder = (
-                load(wanted, device=self.settings.device) if isinstance(wanted, str) else wanted
+                load(wanted, device=self.settings.device, limits=self.settings.limits)
+                if isinstance(wanted, str)
+                else wanted
             )
         return self._encoder
 

@@ -47,7 +47,7 @@ class IngestSettings(_Section):
     passage_overlap: int = Field(100, ge=0, description="characters shared by neighbours, at most")
     segment_min_seconds: float = Field(8.0, gt=0, description="shortest video segment")
     segment_max_seconds: float = Field(30.0, gt=0, description="longest video segment")
-    ocr: bool = Field(True, description="read pages and pictures without a text layer")
+    ocr: bool = Field(True, description="read pages that have no text layer")
     batch_items: int = Field(32, gt=0, description="contents encoded together, at most")
 
 
@@ -105,9 +105,11 @@ def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = N
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(step) for step in first["loc"])
+        # The value of a setting that does not exist may be somebody's secret.
+        got = "" if first["type"] == "extra_forbidden" else f" (got {first['input']!r})"
+        problem = "there is no such setting" if not got else str(first["msg"])
         raise UsageError(
-            f"setting {name!r}: {first['msg']} (got {first['input']!r}): "
-            "`rzen config` lists every setting with its default"
+            f"setting {name!r}: {problem}{got}: `rzen config` lists every setting with its value"
         ) from None
 
 

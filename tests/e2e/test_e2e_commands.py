@@ -3,15 +3,20 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from rzen.index.catalog import Catalog
+from rzen.index.schema import is_made
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -163,8 +168,6 @@ def test_wrong_use_ends_with_status_2_and_the_way_out(
 
 def test_another_encoder_is_refused_with_both_named(rzen: Run, files: Path, tmp_path: Path) -> None:
     """Vectors of two encoders compared with each other give nonsense that looks like results."""
-    from rzen.index.catalog import Catalog
-
     rzen("index", files)
     database = tmp_path / "my.rzen"
     with Catalog.open(database) as catalog:
@@ -193,15 +196,70 @@ def test_an_interrupted_ingest_goes_on(rzen: Run, tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    while not (index / "catalog.sqlite").exists() and process.poll() is None:
+    while process.poll() is None and _files_in(index) < 20:
         pass
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
     report = _json(rzen("index", folder, "--json"))
     assert report["indexed"] + report["unchanged"] == 300
+    assert report["unchanged"] >= 20
+    assert report["indexed"] > 0, "it was over before it was interrupted: make more files"
     assert report["failed"] == []
     assert _json(rzen("verify", "--json"))["ok"] is True
+
+
+def _files_in(index: Path) -> int:
+    if not is_made(index):
+        return 0
+    with Catalog.open(index) as catalog:
+        return catalog.counts().files
+
+
+def test_errors_of_the_parser_are_json_too(rzen: Run) -> None:
+    """A program that asked for JSON must not have to read a usage text."""
+    done = rzen("search", "x", "--k", "0", "--json")
+    assert done.returncode == 2
+    assert "greater than or equal to 1" in _json(done)["error"]
+
+
+def test_a_page_that_cannot_be_written_leaves_one_document(rzen: Run, files: Path) -> None:
+    """Hits and then an error would be two documents on standard output."""
+    rzen("index", files)
+    done = rzen("search", "harbour", "--html", files / "no" / "page.html", "--json")
+    assert done.returncode == 2
+    assert "cannot write" in _json(done)["error"]
+
+
+def test_a_mistyped_folder_leaves_no_index(rzen: Run, tmp_path: Path) -> None:
+    """It would be bound to the default encoder, and refuse the one that is named next."""
+    assert rzen("index", tmp_path / "nope").returncode == 2
+    assert not (tmp_path / "my.rzen").exists()
+
+
+def test_a_name_cannot_forge_lines(rzen: Run, files: Path) -> None:
+    """A file name with a line break would show as a result of its own."""
+    (files / "x.txt\nforged.txt").write_text("harbour")
+    rzen("index", files)
+    assert not any(line.startswith("forged") for line in rzen("list").stdout.splitlines())
+
+
+def test_verify_names_what_is_damaged(rzen: Run, files: Path, tmp_path: Path) -> None:
+    """Bit rot in a vector, and in the catalog itself: one document each, and no traceback."""
+    rzen("index", files)
+    database = tmp_path / "my.rzen" / "catalog.sqlite"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE vectors SET data = zeroblob(length(data)) WHERE record = 1")
+    done = rzen("verify", "--json")
+    assert done.returncode == 1
+    [bad] = _json(done)["bad"]
+    assert Path(bad["uri"]) in files.iterdir()
+    assert "vector" in bad["reason"]
+    database.write_bytes(database.read_bytes()[:4096] + b"\xff" * 8192)
+    done = rzen("verify", "--json")
+    assert done.returncode == 1
+    assert _json(done)["ok"] is False
+    assert "Traceback" not in done.stderr
 
 
 def test_the_page_and_the_other_verbs(rzen: Run, files: Path, tmp_path: Path) -> None:

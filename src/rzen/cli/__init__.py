@@ -1,8 +1,9 @@
 """The commands: one module a verb."""
 
+import io
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -20,6 +21,11 @@ from rzen.cli import (
 )
 from rzen.errors import RzenError
 from rzen.version import __version__
+
+# What all errors of the parser descend from; typer does not export it.
+_ParserError: Any = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 
 VERBS: dict[str, Callable[..., Any]] = {
     "index": index.run,
@@ -61,18 +67,28 @@ def _options(
 
 
 def main() -> None:
-    """Runs the command line; users' errors are one line and exit status 2."""
+    """Runs the command line; users' errors are one line (and one document) and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character of some file's name must not stop us.
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except _ParserError as error:
+        error.show()
+        _fail(error.format_message(), output.CANNOT)
+    except (typer.Abort, KeyboardInterrupt):
+        output.complain("interrupted: the same command goes on where it stopped")
+        _fail("interrupted", output.INTERRUPTED)
     except RzenError as error:
         output.complain(str(error))
-        if output.wants_json():
-            output.emit({"error": str(error)})
-        sys.exit(output.CANNOT)
-    except KeyboardInterrupt:
-        output.complain("interrupted")
-        sys.exit(output.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output has gone (`rzen list | head`): nothing is wrong.
-        sys.stderr.close()
-        sys.exit(output.OK)
+        _fail(str(error), output.CANNOT)
+    except OSError as error:
+        output.complain(str(error))
+        _fail(str(error), output.CANNOT)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    if output.wants_json():
+        output.emit({"error": message})
+    sys.exit(status)

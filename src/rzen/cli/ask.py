@@ -52,10 +52,12 @@ def run(  # noqa: PLR0913 (one parameter an option)
     filters = build_filters(modality, path, after, before, where)
     with open_index(index, settings, encoder) as opened:
         answer = opened.ask(question, generator=generator, filters=filters, k=k)
+    if html or open_page:
+        show_page(html, open_page, heading=question, answer=answer)
     if json:
         output.emit(output.answer_document(answer))
     else:
-        output.say(answer.text)
+        output.say_text(answer.text)
         for warning in answer.warnings:
             output.say(f"note: {warning}")
         output.say()
@@ -63,5 +65,3 @@ def run(  # noqa: PLR0913 (one parameter an option)
             output.say(
                 f"[{cite.number}] " + ", ".join(filter(None, [cite.hit.uri, place(cite.hit)]))
             )
-    if html or open_page:
-        show_page(html, open_page, heading=question, answer=answer)

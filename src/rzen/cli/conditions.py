@@ -8,6 +8,7 @@ from rzen.errors import UsageError
 from rzen.index.filters import Filters, Range
 from rzen.types import MODALITIES, MetadataValue, Modality
 
+_NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d+)?", re.ASCII)
 _CONDITION = re.compile(r"(?P<name>[^<>=]+)(?P<sign>>=|<=|=)(?P<value>.*)", re.DOTALL)
 
 
@@ -77,12 +78,9 @@ def conditions(texts: Iterable[str]) -> dict[str, MetadataValue | Range]:
 
 
 def _value(text: str) -> str | int | float:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    if _NUMBER.fullmatch(text) is None:
+        return text
+    return float(text) if "." in text else int(text)
 
 
 def _modality(name: str) -> Modality:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rzen.cli import output
-from rzen.cli.options import EncoderOption, IndexOption, JsonOption, SetOption, open_index
+from rzen.cli.options import (
+    EncoderOption,
+    IndexOption,
+    JsonOption,
+    SetOption,
+    given_path,
+    open_index,
+)
 
 if TYPE_CHECKING:
     from rzen.ingest.report import Report
@@ -15,7 +22,9 @@ SHOWN_FAILURES = 20
 
 
 def run(  # noqa: PLR0913 (one parameter an option)
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders and files.")],
+    paths: Annotated[
+        list[Path], typer.Argument(parser=given_path, metavar="PATH...", help="Folders and files.")
+    ],
     index: IndexOption = None,
     encoder: EncoderOption = None,
     hidden: Annotated[bool, typer.Option("--hidden", help="Also names with a dot.")] = False,

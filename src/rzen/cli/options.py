@@ -6,15 +6,31 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rzen.cli.output import complain
+from rzen.errors import UsageError
 
 if TYPE_CHECKING:
     from rzen.api import Index
     from rzen.index.lock import Holder
 
+
+def given_path(text: str) -> Path:
+    """A path from the command line; an empty one is a slip (an unset variable), not this folder.
+
+    Raises:
+        UsageError: if it is empty.
+    """
+    if not text:
+        raise UsageError("a path is empty: is a variable unset? `.` is the folder you are in")
+    return Path(text)
+
+
 IndexOption = Annotated[
     Path | None,
     typer.Option(
-        "--index", metavar="NAME.rzen", help="The index. Default: your own, in your home."
+        "--index",
+        parser=given_path,
+        metavar="NAME.rzen",
+        help="The index. Default: your own, in your home.",
     ),
 ]
 EncoderOption = Annotated[
@@ -55,7 +71,7 @@ WhereOption = Annotated[
     typer.Option(
         "--where",
         metavar="NAME=VALUE",
-        help="Only this metadata, e.g. camera=Pixel or width>=1000. May be repeated.",
+        help="Only this metadata, e.g. width>=1000 or 'camera=Google Pixel 8'. Repeatable.",
     ),
 ]
 

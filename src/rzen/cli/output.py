@@ -20,13 +20,18 @@ def wants_json() -> bool:
 
 def emit(document: Mapping[str, Any]) -> None:
     """Prints the one JSON document."""
-    json.dump(document, sys.stdout, indent=2, default=_plain)
-    sys.stdout.write("\n")
+    sys.stdout.write(json.dumps(document, indent=2, default=_plain) + "\n")
 
 
 def say(line: str = "") -> None:
-    """Prints a line for people; what could steer a terminal is made visible."""
+    """Prints one line for people; what could steer a terminal is made visible."""
     print(printable(line))
+
+
+def say_text(text: str) -> None:
+    """Prints a text of several lines for people."""
+    for line in text.splitlines():
+        say(line)
 
 
 def complain(message: str) -> None:
@@ -35,15 +40,13 @@ def complain(message: str) -> None:
 
 
 def printable(text: str) -> str:
-    r"""Text in which nothing can steer a terminal, for names and passages are not ours.
+    r"""Text in which nothing can steer a terminal or forge a line, for names are not ours.
 
     >>> printable("a\x1b[31mred\x07"), printable("two\nlines")
-    ('a\\x1b[31mred\\x07', 'two\nlines')
+    ('a\\x1b[31mred\\x07', 'two\\nlines')
     """
-    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in clean
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
 
 

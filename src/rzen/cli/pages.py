@@ -1,8 +1,11 @@
 """Writes result pages and opens them."""
 
+import os
+import sys
 import tempfile
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,5 +51,21 @@ def write_page(target: Path | None, open_page: bool, html: str) -> None:
         raise UsageError(f"cannot write {target}: {error.strerror}") from None
     if not output.wants_json():
         output.say(f"Page: {target}")
-    if open_page and not webbrowser.open(target.absolute().as_uri()):
-        output.complain(f"no browser could be started: open {target} yourself")
+    if open_page:
+        with _quiet_stdout():
+            opened = webbrowser.open(target.absolute().as_uri())
+        if not opened:
+            output.complain(f"no browser could be started: open {target} yourself")
+
+
+@contextmanager
+def _quiet_stdout() -> Iterator[None]:
+    """What a browser prints goes to standard error: standard output belongs to our document."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from rzen.cli import output
-from rzen.cli.options import IndexOption, JsonOption, SetOption, open_index
+from rzen.cli.options import IndexOption, JsonOption, SetOption, given_path, open_index
 from rzen.errors import UsageError
 
 
 def run(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")],
+    paths: Annotated[
+        list[Path], typer.Argument(parser=given_path, metavar="PATH...", help="Files and folders.")
+    ],
     index: IndexOption = None,
     settings: SetOption = None,
     json: JsonOption = False,

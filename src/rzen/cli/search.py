@@ -89,6 +89,10 @@ def run(  # noqa: PLR0913 (one parameter an option)
             reranker=reranker,
         )
     media = {"image": image or [], "video": video or [], "page": page or []}
+    if html or open_page:
+        pictures = [name for names in media.values() for name in names]
+        heading = " + ".join(filter(None, [text, *(Path(name).name for name in pictures)]))
+        show_page(html, open_page, heading=heading, pictures=pictures, minus=minus, hits=hits)
     if json:
         output.emit(
             {
@@ -100,7 +104,3 @@ def run(  # noqa: PLR0913 (one parameter an option)
         )
     else:
         output.say_hits(hits)
-    if html or open_page:
-        pictures = [name for names in media.values() for name in names]
-        heading = " + ".join(filter(None, [text, *(Path(name).name for name in pictures)]))
-        show_page(html, open_page, heading=heading, pictures=pictures, minus=minus, hits=hits)

@@ -38,9 +38,9 @@ def run(  # noqa: PLR0913 (one parameter an option)
     filters = build_filters(modality, path)
     with open_index(index, settings, encoder) as opened:
         hits = opened.similar(file, k=k, filters=filters)
+    if html or open_page:
+        show_page(html, open_page, heading=f"like {file}", pictures=[file], hits=hits)
     if json:
         output.emit({"query": file, "hits": [output.hit_document(hit) for hit in hits]})
     else:
         output.say_hits(hits)
-    if html or open_page:
-        show_page(html, open_page, heading=f"like {file}", pictures=[file], hits=hits)

@@ -10,15 +10,15 @@ def run(index: IndexOption = None, settings: SetOption = None, json: JsonOption 
     """Check the catalog and every vector; what is damaged is named."""
     with open_index(index, settings) as opened:
         damages = opened.verify()
-        counts = opened.counts()
+        records = {} if damages else dict(opened.counts().records)
     if json:
         bad = [{"uri": damage.uri, "reason": damage.reason} for damage in damages]
-        output.emit({"ok": not damages, "bad": bad, "records": dict(counts.records)})
+        output.emit({"ok": not damages, "bad": bad, "records": records})
     else:
         for damage in damages:
             output.say(f"damaged: {damage.uri}: {damage.reason}")
-        total = sum(counts.records.values())
-        output.say(f"{total} records checked, {len(damages)} damaged")
         if damages:
-            output.say("Index these files again: `rzen remove FILE`, then `rzen index FILE`.")
+            output.say("For a damaged file: `rzen remove FILE`, then `rzen index FILE`.")
+        else:
+            output.say(f"{sum(records.values())} records, all of them whole")
     raise typer.Exit(output.PARTLY if damages else output.OK)

@@ -20,7 +20,7 @@ class CrossEncoderReranker:
 
     Args:
         name_or_path: the model's name on a hub, or its folder.
-        device: auto, cpu or cuda.
+        device: auto, or one of torch: cpu, cuda, cuda:1.
     """
 
     def __init__(self, name_or_path: str | Path, *, device: str = "auto") -> None:
@@ -38,7 +38,8 @@ class CrossEncoderReranker:
 
         Raises:
             MissingExtraError: if sentence-transformers is not installed.
-            EncoderError: if the model cannot be loaded, or gives more than one score a pair.
+            EncoderError: if the model cannot be loaded on the device, or gives more than one score
+                a pair.
         """
         if not hits:
             return []
@@ -55,20 +56,28 @@ class CrossEncoderReranker:
     def _loaded(self) -> "CrossEncoder":
         if self._model is None:
             try:
-                from sentence_transformers import CrossEncoder  # noqa: PLC0415
-            except ImportError:
-                raise MissingExtraError("sentence-transformers", "transformers") from None
-            try:
-                self._model = CrossEncoder(
-                    self._source,
-                    device=self._device,
-                    trust_remote_code=False,
-                    model_kwargs={"use_safetensors": True},
-                )
-            except (OSError, ValueError, KeyError) as error:
-                reason = " ".join(str(error).split())[:300]
+                self._model = self._load()
+            except MissingExtraError:
+                raise
+            # Loaders raise whatever their libraries do; the user gets the reason and the way out.
+            except Exception as error:
+                reason = " ".join(str(error).split())[:300] or type(error).__name__
                 raise EncoderError(
-                    f"cannot load the reranker {self._source}: {reason}: check its name, or give "
-                    "the folder of a cross-encoder"
-                ) from None
+                    f"cannot load the reranker {self._source} (device "
+                    f"{self._device or 'auto'}): {reason}: check its name and the device, or give "
+                    "the folder of a cross-encoder with weights in safetensors"
+                ) from error
         return self._model
+
+    def _load(self) -> "CrossEncoder":
+        try:
+            from sentence_transformers import CrossEncoder  # noqa: PLC0415
+        except ImportError:
+            raise MissingExtraError("sentence-transformers", "transformers") from None
+        model: CrossEncoder = CrossEncoder(
+            self._source,
+            device=self._device,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
+        return model

@@ -8,7 +8,7 @@ number of processes read meanwhile and see the last commit.
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -78,9 +78,13 @@ class Catalog:
             lock = WriterLock(folder, timeout=lock_timeout, on_wait=on_wait)
         try:
             connection = schema.connect(folder, write=write, create=create is not None)
-            catalog = cls(folder, connection, lock)
-            if create is not None and catalog.meta("fingerprint") is None:
-                catalog._initialise(create)
+            try:
+                catalog = cls(folder, connection, lock)
+                if create is not None and catalog.meta("fingerprint") is None:
+                    catalog._initialise(create)
+            except BaseException:
+                connection.close()
+                raise
         except BaseException:
             if lock is not None:
                 lock.release()
@@ -104,7 +108,9 @@ class Catalog:
                 self._transactions.flush()
                 # Not for the sake of tidiness shall anyone wait for a reader.
                 self._connection.execute("PRAGMA busy_timeout = 0")
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                # The log stays good when there is no room to fold it into the file.
+                with suppress(sqlite3.OperationalError):
+                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             self._connection.close()
             if self._lock is not None:
@@ -199,7 +205,8 @@ class Catalog:
             content: hash of its content.
             records: in the file's order; ``vector`` may be ``None`` for what is found by words
                 only, ``uri`` and ``paths`` are ignored.
-            reason: what of the file could not be indexed; empty when all of it was.
+            reason: what of the content could not be indexed; empty when all of it was. It is
+                noted for every path of the content.
 
         Raises:
             CatalogError: if a vector is not finite, not of unit length or not of the index's
@@ -208,7 +215,8 @@ class Catalog:
         self._check_vectors(path, records)
         with self._transactions.change() as connection:
             number = changes.store(connection, content, records)
-            changes.set_file(connection, (path, size, mtime_ns), number, reason)
+            changes.set_file(connection, (path, size, mtime_ns), number)
+            changes.share_reason(connection, number, reason)
             changes.renew(connection)
 
     def _check_vectors(self, path: str, records: Sequence[Record]) -> None:
@@ -220,13 +228,29 @@ class Catalog:
                         f"cannot store {path} ({record.id}): {fault}: the encoder is at fault"
                     )
 
-    def link(self, path: str, size: int, mtime_ns: int, content: str, *, reason: str = "") -> None:
-        """Says that a path holds a content whose records are stored already."""
+    def link(self, path: str, size: int, mtime_ns: int, content: str, *, reason: str = "") -> str:
+        """Says that a path holds a content whose records are stored already.
+
+        Args:
+            path: absolute.
+            size: bytes.
+            mtime_ns: when it was last changed.
+            content: hash of its content.
+            reason: what of the content could not be indexed, for all its paths; empty takes over
+                what is noted for it.
+
+        Returns:
+            what of the content could not be indexed.
+        """
         with self._transactions.change() as connection:
             number = changes.content_number(connection, content)
             assert number is not None, "link() is for contents that has_content() knows"
-            changes.set_file(connection, (path, size, mtime_ns), number, reason)
+            noted = reason or changes.shared_reason(connection, number)
+            changes.set_file(connection, (path, size, mtime_ns), number, noted)
+            if reason:
+                changes.share_reason(connection, number, reason)
             changes.renew(connection)
+        return noted
 
     def fail(self, path: str, size: int, mtime_ns: int, reason: str) -> None:
         """Notes that a file could not be indexed, and why; what its path held before goes."""
@@ -235,16 +259,16 @@ class Catalog:
             changes.renew(connection)
 
     def remove(self, paths: Iterable[str]) -> int:
-        """Forgets files, and all files in folders.
+        """Forgets files.
 
         Args:
-            paths: absolute, of files or folders.
+            paths: absolute, each of a file; of a folder it means nothing (see :meth:`files`).
 
         Returns:
             how many files were forgotten.
         """
         with self._transactions.change() as connection:
-            count = sum(changes.remove(connection, path) for path in paths)
+            count = changes.remove(connection, paths)
             if count:
                 changes.renew(connection)
         return count
@@ -304,11 +328,6 @@ class Catalog:
         with self.snapshot() as connection:
             return reading.records(connection, rowids, vectors=vectors, previews=previews)
 
-    def find_by_id(self, record_id: str) -> int | None:
-        """The row number of a record's id."""
-        with self.snapshot() as connection:
-            return reading.rowid_of(connection, record_id)
-
     def find_by_path(self, path: str) -> list[int]:
         """The row numbers of a file's records, in the file's order; empty if it has none."""
         with self.snapshot() as connection:
@@ -319,7 +338,7 @@ class Catalog:
 
         Any text is a query: it has no operators. A record need not have all the words; rare ones
         count more (BM25). The words of a file's name and of its folder's belong to its first
-        record.
+        record; of many equal files, the names of the first twenty do.
 
         Returns:
             row numbers with scores, larger is better, best first; equal scores by row number.
@@ -331,9 +350,9 @@ class Catalog:
             return reading.search_text(connection, query, k, filters)
 
     def verify(self) -> list[Damage]:
-        """Looks for damage in every row; finding some is no error.
+        """Looks for damage in every row and in the full-text table; finding some is no error.
 
-        The full-text table is compared in depth only if the index is open for writing.
+        Changes nothing. The full-text table is checked in a temporary copy on disk.
         """
         with self.snapshot() as connection:
-            return damages(connection, self.folder, self._dim, is_writable=self.is_writable)
+            return damages(connection, self.folder)

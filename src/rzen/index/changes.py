@@ -2,10 +2,12 @@
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rzen.index import rows, words
 from rzen.types import Record
+
+_NAMING_PATHS = 20
 
 
 def store(connection: sqlite3.Connection, content: str, records: Sequence[Record]) -> int:
@@ -76,16 +78,34 @@ def fail(connection: sqlite3.Connection, file: tuple[str, int, int], reason: str
     connection.execute("UPDATE files SET attempts = ? WHERE path = ?", [attempts, key])
 
 
-def remove(connection: sqlite3.Connection, path: str) -> int:
-    """Forgets a file, or all files in a folder; returns how many."""
-    where, values = under(path)
-    contents = connection.execute(
-        f"SELECT DISTINCT content FROM files WHERE {where} AND content IS NOT NULL",  # noqa: S608
-        values,
-    ).fetchall()
-    count = connection.execute(f"DELETE FROM files WHERE {where}", values).rowcount  # noqa: S608
-    for (number,) in contents:
-        _tidy(connection, number)
+def share_reason(connection: sqlite3.Connection, number: int, reason: str) -> None:
+    """Notes for all paths of a content what of it could not be indexed."""
+    connection.execute(
+        "UPDATE files SET reason = ? WHERE content = ?", [rows.storable(reason), number]
+    )
+
+
+def shared_reason(connection: sqlite3.Connection, number: int) -> str:
+    """What of a content could not be indexed: its paths agree, so one of them is asked."""
+    query = "SELECT reason FROM files WHERE content = ? LIMIT 1"
+    row = connection.execute(query, [number]).fetchone()
+    return str(row[0]) if row else ""
+
+
+def remove(connection: sqlite3.Connection, paths: Iterable[str]) -> int:
+    """Forgets files; returns how many of them were known."""
+    count = 0
+    contents: set[int | None] = set()
+    for path in paths:
+        key = os.fsencode(path)
+        held = connection.execute("SELECT content FROM files WHERE path = ?", [key]).fetchone()
+        if held is not None:
+            connection.execute("DELETE FROM files WHERE path = ?", [key])
+            count += 1
+            contents.add(held[0])
+    for number in contents:
+        if number is not None:
+            _tidy(connection, number)
     return count
 
 
@@ -124,12 +144,15 @@ def _tidy(connection: sqlite3.Connection, number: int) -> None:
 def _name(connection: sqlite3.Connection, number: int) -> None:
     """Makes a content's first record findable by the names of its files.
 
-    Only the first, or a document would fill the list with each of its pages.
+    Only the first record, or a document would fill the list with each of its pages; and only the
+    files known longest, or each further one of many equal files would cost more than the last.
     """
-    paths = connection.execute("SELECT path FROM files WHERE content = ? ORDER BY path", [number])
+    query = "SELECT path FROM files WHERE content = ? ORDER BY id LIMIT ?"
+    paths = connection.execute(query, [number, _NAMING_PATHS])
     name = " ".join(words.name_words(os.fsdecode(path)) for (path,) in paths)
+    # Writing a row of the full-text table anew costs as much as its whole text.
     connection.execute(
-        "UPDATE passages SET name = ? WHERE rowid IN "
+        "UPDATE passages SET name = ? WHERE name <> ? AND rowid IN "
         "(SELECT id FROM records WHERE content = ? AND ordinal = 0)",
-        [name, number],
+        [name, name, number],
     )

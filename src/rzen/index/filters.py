@@ -1,10 +1,11 @@
 """Which records a search may find, and the same as SQL."""
 
+import math
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,7 +31,8 @@ class Filters:
         after: from this moment on, unix seconds: when it was taken (metadata ``taken``, in unix
             seconds or ISO 8601), else when its file was last changed.
         before: earlier than this moment, unix seconds.
-        metadata: name -> the value it has (``None``: has none), or a :class:`Range` it lies in.
+        metadata: name -> the value it has (``None``: has none), or a :class:`Range` it lies in. A
+            number equals the text that is written like it: 1984 is "1984".
     """
 
     modalities: frozenset[Modality] = frozenset(MODALITIES)
@@ -86,24 +88,44 @@ def _add_metadata(
             f"cannot filter by the metadata name {name!r}: it has a quote, a backslash or a "
             "character that cannot be printed"
         )
-    found = "json_extract(r.metadata, ?)"
-    pairs: list[tuple[str, MetadataValue]] = (
-        [(">=", wanted.least), ("<=", wanted.most)]
-        if isinstance(wanted, Range)
-        else [("IS", wanted)]
-    )
-    for sign, value in pairs:
-        if sign != "IS" and value is None:
-            continue
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+    key = f'$."{name}"'
+    asked = (wanted.least, wanted.most) if isinstance(wanted, Range) else (wanted,)
+    for value in asked:
+        if isinstance(value, int) and not _fits(value):
             raise UsageError(f"cannot filter by {name}: {value} is too large a number")
-        clauses.append(f"{found} {sign} ?")
-        values += [f'$."{name}"', value]
-        if sign != "IS":
+    if not isinstance(wanted, Range):
+        equals = _equals(wanted)
+        clauses.append(f"({' OR '.join(['json_extract(r.metadata, ?) IS ?'] * len(equals))})")
+        values += [each for value in equals for each in (key, value)]
+        return
+    for sign, bound in ((">=", wanted.least), ("<=", wanted.most)):
+        if bound is not None:
             # SQLite orders every text after every number.
-            kind = "('text')" if isinstance(value, str) else "('integer', 'real')"
+            kind = "('text')" if isinstance(bound, str) else "('integer', 'real')"
+            clauses.append(f"json_extract(r.metadata, ?) {sign} ?")
             clauses.append(f"json_type(r.metadata, ?) IN {kind}")
-            values.append(f'$."{name}"')
+            values += [key, bound, key]
+
+
+def _equals(value: MetadataValue) -> list[MetadataValue]:
+    """A value, and the number or text that is written like it: whoever asks knows not which."""
+    if value is None or isinstance(value, bool):
+        return [value]
+    if not isinstance(value, str):
+        return [value, str(value)]
+    for kind in (int, float):
+        try:
+            number = kind(value)
+        except ValueError:
+            continue
+        if str(number) == value and math.isfinite(number) and _fits(number):
+            return [value, number]
+    return [value]
+
+
+def _fits(number: float) -> bool:
+    """Whether SQLite can compare it."""
+    return isinstance(number, float) or -(2**63) <= number < 2**63
 
 
 @lru_cache(maxsize=64)
@@ -165,7 +187,8 @@ def path_matches(path: bytes, glob: str) -> bool:
 def taken_seconds(metadata: Metadata) -> float | None:
     """When something was taken, in unix seconds; ``None`` where that is not known.
 
-    A time without a zone is local time, as cameras write it.
+    A time without a zone is taken as UTC, as everywhere else: an index gives the same answer on
+    every machine.
 
     >>> taken_seconds({"taken": "1970-01-02T00:00:00+00:00"}), taken_seconds({"taken": "?"})
     (86400.0, None)
@@ -178,6 +201,7 @@ def taken_seconds(metadata: Metadata) -> float | None:
     # EXIF writes 2024:05:31 12:00:00.
     text = re.sub(r"^(\d{4}):(\d{2}):(\d{2})", r"\1-\2-\3", value.strip())
     try:
-        return datetime.fromisoformat(text).timestamp()
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError, OSError):
         return None

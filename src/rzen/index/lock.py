@@ -87,10 +87,14 @@ class WriterLock:
                 self._lock.acquire(timeout=left, poll_interval=_POLL_SECONDS)
             except Timeout:
                 raise self._held() from None
-        # On its own, not in place of what is there: a reader must never find half of it.
-        aside = self._info.with_suffix(".new")
-        aside.write_text(json.dumps(_this_process()), encoding="utf-8")
-        aside.replace(self._info)
+        try:
+            # On its own, not in place of what is there: a reader must never find half of it.
+            aside = self._info.with_suffix(".new")
+            aside.write_text(json.dumps(_this_process()), encoding="utf-8")
+            aside.replace(self._info)
+        except BaseException:
+            self._lock.release()
+            raise
 
     def holder(self) -> Holder | None:
         """Who holds the lock, as far as the side file tells."""
@@ -102,8 +106,10 @@ class WriterLock:
     def release(self) -> None:
         """Lets the next writer in; does nothing when released already."""
         if self._lock.is_locked:
-            self._info.unlink(missing_ok=True)
-            self._lock.release()
+            try:
+                self._info.unlink(missing_ok=True)
+            finally:
+                self._lock.release()
 
     def _held(self) -> CatalogError:
         who = self.holder() or "another process"

@@ -133,21 +133,10 @@ def records(
 
 def _paths(connection: sqlite3.Connection, contents: set[int]) -> dict[int, tuple[str, ...]]:
     query = f"SELECT content, path FROM files WHERE content {_CHOSEN} ORDER BY path"  # noqa: S608
-    paths: dict[int, tuple[str, ...]] = {}
+    paths: dict[int, list[str]] = {}
     for content, path in connection.execute(query, [json.dumps(sorted(contents))]):
-        paths[content] = (*paths.get(content, ()), os.fsdecode(path))
-    return paths
-
-
-def rowid_of(connection: sqlite3.Connection, record_id: str) -> int | None:
-    """The row number of a record's id."""
-    content, _, key = record_id.partition(":")
-    row = connection.execute(
-        "SELECT r.id FROM records AS r JOIN contents AS c ON c.id = r.content "
-        "WHERE c.hash = ? AND r.key = ?",
-        [rows.storable(content), rows.storable(key)],
-    ).fetchone()
-    return None if row is None else int(row[0])
+        paths.setdefault(content, []).append(os.fsdecode(path))
+    return {content: tuple(names) for content, names in paths.items()}
 
 
 def rowids_of(connection: sqlite3.Connection, path: str) -> list[int]:

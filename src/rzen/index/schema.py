@@ -18,6 +18,7 @@ VERSION = 1
 BUSY_SECONDS = 10.0
 # A vector of 384 dimensions fills 1.5 kB: SQLite's default of 4096 would waste a quarter.
 PAGE_BYTES = 8192
+WAY_OUT = "restore the index from a backup, or index into a new one"
 
 # Paths are BLOBs because a file's name need not be text; see os.fsencode.
 # AUTOINCREMENT: a row number is never given twice, so that a hit that was found a moment ago is
@@ -136,10 +137,7 @@ def prepare(folder: Path, *, create: bool) -> None:
 
 def unreadable(folder: Path, error: Exception) -> CatalogError:
     """The error for a catalog that SQLite refuses."""
-    return CatalogError(
-        f"cannot use the index {folder}: {error} ({FILE_NAME}): `rzen verify` says what is "
-        "damaged; if it cannot be opened at all, restore it from a backup or index into a new one"
-    )
+    return CatalogError(f"cannot use the index {folder}: {error} ({FILE_NAME}): {WAY_OUT}")
 
 
 def _no_index(folder: Path) -> UsageError:

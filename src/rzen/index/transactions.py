@@ -102,3 +102,8 @@ class Transactions:
             raise unreadable(self._folder, error) from None
         except sqlite3.DatabaseError as error:
             raise unreadable(self._folder, error) from None
+        except OverflowError as error:
+            raise CatalogError(
+                f"the index {self._folder} cannot hold so large a number ({error}): check the "
+                "file's time of change (`touch FILE` sets it anew), or the number asked for"
+            ) from None

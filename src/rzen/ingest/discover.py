@@ -8,8 +8,7 @@ from pathlib import Path
 
 from rzen.errors import UsageError
 from rzen.index.catalog import FileRow
-
-INDEX_SUFFIX = ".rzen"
+from rzen.index.schema import FILE_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +52,39 @@ def indexed_path(path: str | Path) -> Path:
 
     Links on the way are resolved, so that a file has one path however it is reached; a link that
     is named itself stays what it is.
+
+    Raises:
+        UsageError: if it cannot be a path: no such user, a loop of links, a name too long.
     """
-    absolute = Path(path).expanduser().absolute()
-    if absolute.name in ("", ".."):
-        return absolute.resolve()
-    return absolute.parent.resolve() / absolute.name
+    try:
+        absolute = Path(path).expanduser().absolute()
+        if absolute.name in ("", ".."):
+            return absolute.resolve(strict=True)
+        return absolute.parent.resolve() / absolute.name
+    except (OSError, RuntimeError) as error:
+        raise UsageError(f"{path} cannot be used as a path: {error}") from None
+
+
+def indexed_roots(paths: Iterable[str | Path]) -> list[Path]:
+    """The paths of files and folders to index.
+
+    Raises:
+        UsageError: if one does not exist, cannot be looked at, or is an index itself.
+    """
+    roots = [indexed_path(path) for path in paths]
+    for root in roots:
+        try:
+            root.stat()
+        except FileNotFoundError:
+            raise UsageError(
+                f"{root} does not exist. To take files out of the index that are no more on disk, "
+                f"use `rzen remove {root}`"
+            ) from None
+        except OSError as error:
+            raise UsageError(f"{root} {_reason(error)}") from None
+        if (root / FILE_NAME).exists():
+            raise UsageError(f"{root} is an index of rzen: name the folder that your files are in")
+    return roots
 
 
 def discover(
@@ -71,33 +98,35 @@ def discover(
     """Compares the files under ``roots`` with those that are known.
 
     A file is unchanged when its size and time of change are; whoever reads it compares its hash.
-    Files under a folder that could not be listed are not taken for gone.
+    Files under a folder that could not be listed, or that is empty all at once as the place of a
+    disk that is not there is, are not taken for gone; nor is what is on disk and was passed over.
 
     Args:
-        roots: folders and single files, as :func:`indexed_path` gives them.
+        roots: folders and single files, as :func:`indexed_roots` gives them.
         known: path -> row of the catalog, for everything under the roots.
         hidden: also what begins with a dot.
         follow_links: also what symbolic links point to; each folder is visited once.
         retry_failed: read files again that failed before, though they are unchanged.
-
-    Raises:
-        UsageError: if a root does not exist.
     """
     plan = Plan()
     seen: set[str] = set()
     for root in roots:
-        if not root.exists():
-            raise UsageError(
-                f"{root} does not exist. To take files out of the index that are no more on disk, "
-                f"use `rzen remove {root}`"
-            )
         walk = _Walk(plan, hidden=hidden, follow_links=follow_links)
         for found in walk.files(root):
             if found.path not in seen:
                 seen.add(found.path)
                 _compare(found, known.get(found.path), plan, retry_failed=retry_failed)
+    missing = [path for path in known if path not in seen]
+    for root in roots:
+        if _is_empty(root) and any(_is_under(path, {str(root): ""}) for path in missing):
+            plan.unreadable[str(root)] = (
+                "the folder is empty, so what is indexed of it was kept: is its disk there? "
+                f"`rzen remove {root}` takes it out of the index"
+            )
     plan.gone = sorted(
-        path for path in known if path not in seen and not _is_under(path, plan.unreadable)
+        path
+        for path in missing
+        if not _is_under(path, plan.unreadable) and not os.path.isfile(path)  # noqa: PTH113
     )
     return plan
 
@@ -132,7 +161,7 @@ class _Walk:
         if stat.S_ISDIR(info.st_mode):
             yield from self._folder(str(root), info)
         elif stat.S_ISREG(info.st_mode):
-            yield Found(path=str(root), size=info.st_size, mtime_ns=info.st_mtime_ns)
+            yield _found(str(root), info)
         else:
             self.plan.skipped[str(root)] = "neither a file nor a folder"
 
@@ -149,6 +178,9 @@ class _Walk:
                     entries = sorted(listing, key=lambda entry: entry.name)
             except OSError as error:
                 self.plan.unreadable[folder] = _reason(error)
+                continue
+            if any(entry.name == FILE_NAME for entry in entries):
+                self.plan.skipped[folder] = "an index of rzen"
                 continue
             for entry in entries:
                 yield from self._entry(entry, pending)
@@ -167,12 +199,23 @@ class _Walk:
             self.plan.unreadable[entry.path] = _reason(error)
             return
         if stat.S_ISDIR(info.st_mode):
-            if not entry.name.endswith(INDEX_SUFFIX):
-                pending.append((entry.path, info))
+            pending.append((entry.path, info))
         elif stat.S_ISREG(info.st_mode):
-            yield Found(path=entry.path, size=info.st_size, mtime_ns=info.st_mtime_ns)
+            yield _found(entry.path, info)
         else:
             self.plan.skipped[entry.path] = "not a regular file"
+
+
+def _is_empty(root: Path) -> bool:
+    try:
+        return root.is_dir() and not any(root.iterdir())
+    except OSError:
+        return False
+
+
+def _found(path: str, info: os.stat_result) -> Found:
+    # Some file systems hold times that SQLite's integers do not.
+    return Found(path=path, size=info.st_size, mtime_ns=min(info.st_mtime_ns, 2**63 - 1))
 
 
 def _reason(error: OSError) -> str:

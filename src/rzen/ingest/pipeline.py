@@ -6,7 +6,6 @@ moment, the files that were written are whole and the others are read in the nex
 """
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,10 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from rzen.config import Settings
+from rzen.errors import MediaError
 from rzen.index.catalog import Catalog
-from rzen.ingest.discover import Found, discover, indexed_path
+from rzen.index.compact import available_cores
+from rzen.ingest.discover import Found, discover, indexed_roots
 from rzen.ingest.report import Failure, Progress, Report
 from rzen.ingest.segment import TASK, Segment, arguments, unpack
+from rzen.media.formats import sniff
 from rzen.media.source import label
 from rzen.media.worker import DecoderPool, Event
 from rzen.protocols import Encoder
@@ -28,6 +30,8 @@ from rzen.types import Encoded, Frames, Record, Text, record_id
 BATCHES_IN_FLIGHT = 2
 BATCH_PIXEL_BYTES = 128 * 2**20
 HASH_BYTES = 16
+HASHED_UNSEEN_BYTES = 16 * 2**20
+"""A larger file is looked at before all of it is read, for it may be none that can be indexed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,7 +84,7 @@ def ingest(
         UsageError: if a root does not exist.
     """
     options = options or IngestOptions()
-    roots = [indexed_path(root) for root in roots]
+    roots = indexed_roots(roots)
     known = {}
     for root in roots:
         known.update(catalog.files(under=root))
@@ -92,6 +96,8 @@ def ingest(
         retry_failed=options.retry_failed,
     )
     run = _Run(catalog, encoder, settings, options)
+    if options.retry_failed:
+        run.again = {row.content for row in known.values() if row.reason and row.content}
     run.report.unchanged = plan.unchanged
     run.report.skipped = plan.skipped
     failures = {**plan.known_failures, **plan.unreadable}
@@ -126,6 +132,7 @@ class _Run:
         self.progress = Progress()
         self.files: dict[int, _File] = {}
         self.by_content: dict[str, _File] = {}
+        self.again: set[str] = set()  # contents that are read once more though they are known
         self.batch: list[tuple[int, Segment]] = []
         self.batch_bytes = 0
         self.in_flight: deque[tuple[list[tuple[int, Segment]], Future[Encoded]]] = deque()
@@ -137,7 +144,7 @@ class _Run:
         self._tell()
         if not files:
             return
-        workers = self.settings.ingest.workers or min(os.cpu_count() or 1, len(files))
+        workers = self.settings.ingest.workers or min(available_cores(), len(files))
         limits = self.settings.limits
         asked = arguments(budget=self.encoder.budget, limits=limits, settings=self.settings.ingest)
         with (
@@ -152,24 +159,43 @@ class _Run:
                 self._drain(0)
             except KeyboardInterrupt:
                 self.report.interrupted = True
+                encoding.shutdown(wait=False, cancel_futures=True)
 
     def _jobs(self, files: list[Found]) -> Iterator[tuple[int, Path]]:
         """Hashes each file as the decoders ask for work; known content needs no decoder."""
         for key, found in enumerate(files):
             path = Path(found.path)
             try:
+                if found.size > HASHED_UNSEEN_BYTES:
+                    self._refuse(found)
                 content = content_hash(path)
             except OSError as error:
                 self._failed(found, f"cannot be read: {error.strerror or error}")
                 continue
-            if self.catalog.has_content(content):
-                self.catalog.link(found.path, found.size, found.mtime_ns, content)
-                self._indexed(found)
+            except MediaError as error:
+                self._failed(found, _told(found, str(error)))
+                continue
+            if content not in self.again and self.catalog.has_content(content):
+                where = (found.path, found.size, found.mtime_ns, content)
+                self._indexed(found, self.catalog.link(*where))
             elif content in self.by_content:
                 self.by_content[content].twins.append(found)
             else:
                 self.files[key] = self.by_content[content] = _File(found=found, content=content)
+                # The decoders may take long; what was linked should not wait for them.
+                self.catalog.flush()
                 yield key, path
+        self.catalog.flush()
+
+    def _refuse(self, found: Found) -> None:
+        """Raises what the decoders would, before gigabytes are read for the hash."""
+        limit = self.settings.limits.file_bytes
+        if found.size > limit:
+            raise MediaError(
+                f"{found.size:,} bytes are more than the limit of {limit:,}: raise the setting "
+                "limits.file_bytes to read it"
+            )
+        sniff(Path(found.path))
 
     def _take(self, event: Event, encoding: ThreadPoolExecutor) -> None:
         file = self.files[event.key]
@@ -188,8 +214,7 @@ class _Run:
             return
         file.decoded = True
         if event.reason:
-            # Decoders name the file in what they say; here it stands beside the reason anyway.
-            file.problems.append(event.reason.removeprefix(f"{label(Path(file.found.path))}: "))
+            file.problems.append(_told(file.found, event.reason))
         self._write_if_whole(event.key)
 
     def _flush(self, encoding: ThreadPoolExecutor) -> None:
@@ -208,6 +233,10 @@ class _Run:
             for row, (key, segment) in enumerate(batch):
                 file = self.files[key]
                 file.pending -= 1
+                file.problems += [
+                    ": ".join(filter(None, [segment.span.key, warning]))
+                    for warning in encoded.warnings.get(row, ())
+                ]
                 reason = encoded.failed.get(row)
                 if reason is None and not np.isfinite(encoded.vectors[row]).all():
                     reason = "the encoder gave a vector that is not finite"
@@ -228,6 +257,8 @@ class _Run:
         if not file.records and not file.problems:
             file.problems.append("there is nothing in it that could be indexed")
         reason = "; ".join(file.problems)
+        if file.records and reason:
+            reason = f"in part: {reason}"
         for found in [file.found, *file.twins]:
             if not file.records:
                 self._failed(found, reason)
@@ -253,7 +284,7 @@ class _Run:
     def _indexed(self, found: Found, reason: str = "") -> None:
         self.report.indexed += 1
         if reason:
-            self.report.failed.append(Failure(uri=found.path, reason=f"in part: {reason}"))
+            self.report.failed.append(Failure(uri=found.path, reason=reason))
             self.progress.failed += 1
         self._done(found)
 
@@ -299,9 +330,14 @@ def _pixel_bytes(segment: Segment) -> int:
     )
 
 
+def _told(found: Found, reason: str) -> str:
+    """The reason without the file's name, which decoders begin with and reports have beside it."""
+    return reason.removeprefix(f"{label(Path(found.path))}: ")
+
+
 def _changed_since(found: Found) -> bool:
     try:
         now = Path(found.path).stat()
     except OSError:
         return True
-    return (now.st_size, now.st_mtime_ns) != (found.size, found.mtime_ns)
+    return (now.st_size, min(now.st_mtime_ns, 2**63 - 1)) != (found.size, found.mtime_ns)

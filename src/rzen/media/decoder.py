@@ -1,6 +1,7 @@
 """One decoder process, as its parent sees it."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rzen.config import Limits
+from rzen.errors import MediaError
 from rzen.media.message import Arena, Message, ProtocolError, take_frames
 
 _READ_BYTES = 1 << 16
 _STDERR_BYTES = 2000
 _START_SECONDS = 120.0
+_SECRETS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 
 
 @dataclass(slots=True)
@@ -79,14 +83,19 @@ class Decoder:
 
     @classmethod
     def start(cls, task: str, arguments: Mapping[str, Any], limits: Limits) -> "Decoder":
-        """Starts a process; it says "ready" later."""
-        arena = Arena()
-        commands_in, commands = os.pipe()
-        events, events_out = os.pipe()
-        errors, errors_out = os.pipe()
-        numbers = (commands_in, events_out, arena.number)
-        extra = (os.getpid(), limits.memory_bytes)
-        try:
+        """Starts a process; it says "ready" later.
+
+        Raises:
+            MediaError: if the system does not grant what it needs.
+        """
+        with all_or_nothing() as ours, ExitStack() as theirs:
+            arena = Arena()
+            ours.callback(arena.close)
+            commands_in, commands = _pipe(theirs, ours)
+            events, events_out = _pipe(ours, theirs)
+            errors, errors_out = _pipe(ours, theirs)
+            numbers = (commands_in, events_out, arena.number)
+            extra = (os.getpid(), limits.memory_bytes)
             process = subprocess.Popen(  # noqa: S603 - our own module, no shell
                 # -P: the folder we are in may hold a file named like a library.
                 [sys.executable, "-P", "-m", "rzen.media.child", *map(str, (*numbers, *extra))],
@@ -97,9 +106,6 @@ class Decoder:
                 env=_environment(),
                 start_new_session=True,  # Ctrl-C in the terminal is for the parent
             )
-        finally:
-            for number in (commands_in, events_out, errors_out):
-                os.close(number)
         for number in (commands, events, errors):
             os.set_blocking(number, False)
         decoder = cls(limits, process, arena, commands, events, errors)
@@ -227,6 +233,34 @@ class Decoder:
                 raise ProtocolError("it does not listen any more")
 
 
+@contextlib.contextmanager
+def all_or_nothing() -> Iterator[ExitStack]:
+    """A stack of what is undone if not all that decoders need can be had.
+
+    Raises:
+        MediaError: if the system refuses some of it.
+    """
+    with ExitStack() as undo:
+        try:
+            yield undo
+        except OSError as error:
+            many = error.errno in (errno.EMFILE, errno.ENFILE)
+            more = ", or raise the limit on open files (ulimit -n)" if many else ""
+            raise MediaError(
+                f"the decoder processes cannot start ({error.strerror or error}): "
+                f"lower ingest.workers{more}"
+            ) from None
+        undo.pop_all()
+
+
+def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
+    """A pipe whose ends are closed with these."""
+    read, write = os.pipe()
+    reader.callback(os.close, read)
+    writer.callback(os.close, write)
+    return read, write
+
+
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
@@ -238,4 +272,10 @@ def _environment() -> dict[str, str]:
     # Each process has one core's worth of work: no thread pools beside it.
     single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    return {**os.environ, **single, "PYTHONPATH": path, "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+    # What takes over a process that reads hostile files shall find no secrets in it.
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not any(word in name.upper() for word in _SECRETS)
+    }
+    return {**kept, **single, "PYTHONPATH": path, "PYDANTIC_DISABLE_PLUGINS": "__all__"}

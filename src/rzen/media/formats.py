@@ -73,8 +73,9 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"SQLite format 3\x00", "an SQLite database, which is not supported"),
 )
 _SVG = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*"
-    rb"(?:<!DOCTYPE svg.*?>\s*)?<svg[\s>]",
+    # Possessive and atomic: comments that were found are not taken apart again.
+    rb"(?:\xef\xbb\xbf)?+\s*+(?:<\?xml[^>]*+>\s*+)?+(?>(?><!--.*?-->)\s*+)*+"
+    rb"(?:<!DOCTYPE svg.*?>\s*+)?<svg[\s>]",
     re.DOTALL | re.IGNORECASE,
 )
 _XSPF = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<playlist[\s>]", re.IGNORECASE)

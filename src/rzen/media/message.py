@@ -86,7 +86,11 @@ class Arena:
 
     def __init__(self, number: int | None = None) -> None:
         self.number = _anonymous_file() if number is None else number
-        self._map = mmap.mmap(self.number, SLOTS * SLOT_BYTES)
+        try:
+            self._map = mmap.mmap(self.number, SLOTS * SLOT_BYTES)
+        except OSError:
+            os.close(self.number)
+            raise
         self._bytes = np.frombuffer(self._map, np.uint8)
 
     def slot(self, index: int, size: int) -> NDArray[np.uint8]:

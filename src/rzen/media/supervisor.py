@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from rzen.config import Limits
 from rzen.errors import MediaError
-from rzen.media.decoder import Decoder, Job
+from rzen.media.decoder import Decoder, Job, all_or_nothing
 from rzen.media.message import Message, ProtocolError
 from rzen.media.source import label
 
@@ -46,6 +46,9 @@ class Supervisor:
     """Decoder processes and the thread that serves them.
 
     All decoders belong to the thread; others talk to it through queues and a pipe that wakes it.
+
+    Raises:
+        MediaError: if the system does not grant the pipe.
     """
 
     def __init__(
@@ -62,10 +65,13 @@ class Supervisor:
         self._space.set()
         self._stopping = False
         self._closed = False
-        self._woken, self._wake = os.pipe()
+        with all_or_nothing() as undo:
+            self._woken, self._wake = os.pipe()
+            undo.callback(os.close, self._woken)
+            undo.callback(os.close, self._wake)
+            self._selector = selectors.DefaultSelector()
         os.set_blocking(self._woken, False)
         os.set_blocking(self._wake, False)
-        self._selector = selectors.DefaultSelector()
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._decoders: list[Decoder] = []
         self._thread = threading.Thread(target=self._serve, name="rzen-decoders", daemon=True)

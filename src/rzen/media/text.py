@@ -22,12 +22,13 @@ _CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\r\f\v\b\x1b")
 _CONTROL_SHARE = 0.001
 _DETECT_BYTES = 256 * 1024
 _HTML_NAMES = frozenset({".html", ".htm", ".xhtml"})
+# Possessive and atomic throughout: comments that were found are not taken apart again.
 _HTML_START = re.compile(
-    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b",
+    r"\s*+(?:<\?xml[^>]*+>\s*+)?+(?>(?><!--.*?-->)\s*+)*+<(?:!doctype\s+html|html)\b",
     re.IGNORECASE | re.DOTALL,
 )
 _MARKDOWN_NAMES = frozenset({".md", ".markdown"})
-_MARKDOWN_TITLE = re.compile(r"^# +(.+?)(?: +#+)?$", re.MULTILINE)
+_MARKDOWN_TITLE = re.compile(r"^# ++(.+)$", re.MULTILINE)
 _TITLE_CHARS = 300
 
 
@@ -79,8 +80,7 @@ def read(source: Path | bytes, *, limits: Limits) -> Document:
     if suffix in _HTML_NAMES or _HTML_START.match(text):
         text, title = visible_text(text)
     else:
-        found = _MARKDOWN_TITLE.search(text) if suffix in _MARKDOWN_NAMES else None
-        title = found[1].strip() if found else ""
+        title = _markdown_title(text) if suffix in _MARKDOWN_NAMES else ""
     return Document(text=text, title=title[:_TITLE_CHARS], remark=remark)
 
 
@@ -96,7 +96,7 @@ def visible_text(html: str) -> tuple[str, str]:
     parser = _VisibleText()
     parser.feed(html)
     parser.close()
-    text = re.sub(r"[ \t\xa0]*\n[ \t\xa0]*", "\n", "".join(parser.pieces))
+    text = "\n".join(line.strip(" \t\xa0") for line in "".join(parser.pieces).split("\n"))
     return re.sub(r"\n{3,}", "\n\n", text).strip(), " ".join("".join(parser.title).split())
 
 
@@ -119,7 +119,8 @@ def passages(text: str, *, chars: int, overlap: int) -> list[tuple[int, int]]:
     while start < len(text):
         end, shares = _border(text, start, chars)
         stop = start + len(text[start:end].rstrip())
-        spans.append((start, stop))
+        if not spans or stop > spans[-1][1]:  # all of it may be what the one before has, too
+            spans.append((start, stop))
         following = _skip_space(text, end)
         if shares and following < len(text):
             following = _back_up(text, start, end, min(overlap, chars // 2))
@@ -151,6 +152,13 @@ def _decode(data: bytes) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         lost = f"not all of it is {encoding} (byte {error.start:,}): what could not be read is "
         return data.decode(encoding, "replace"), lost + "marked with U+FFFD"
+
+
+def _markdown_title(text: str) -> str:
+    found = _MARKDOWN_TITLE.search(text)
+    title = found[1].rstrip() if found else ""
+    bare = title.rstrip("#")
+    return bare.rstrip() if bare.endswith(" ") else title  # "# C#" keeps its mark
 
 
 _BORDERS = (

@@ -31,6 +31,9 @@ class DecoderPool:
         arguments: keyword arguments for it, as JSON can carry them.
         workers: how many processes.
         limits: time and memory for one file.
+
+    Raises:
+        MediaError: if the system does not grant what it needs.
     """
 
     def __init__(

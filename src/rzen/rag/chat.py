@@ -4,6 +4,7 @@ The standard library's HTTP client is enough for one POST and a stream of lines,
 dependency is taken on. Redirects are refused: they would carry the key to another host.
 """
 
+import codecs
 import http.client
 import json
 import os
@@ -12,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from rzen.errors import RzenError, UsageError
 from rzen.rag.prompt import messages
@@ -45,8 +46,8 @@ class ChatGenerator:
         sleep: waits between attempts; tests hand in their own.
 
     Raises:
-        UsageError: if the address or the model is missing or wrong, or a key would travel in clear
-            to another machine.
+        UsageError: if the address or the model is missing or wrong, or the key cannot be sent or
+            would travel in clear to another machine.
     """
 
     def __init__(
@@ -56,20 +57,16 @@ class ChatGenerator:
             raise UsageError(
                 "the endpoint needs a model's name: give one with --set ask.model=NAME"
             )
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError("the address of a chat endpoint looks like https://HOST/v1")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise UsageError(
-                f"the address of a chat endpoint holds no user, query or fragment: give {KEY} in "
-                "the environment instead"
-            )
-        self._url = base_url.rstrip("/") + "/chat/completions"
-        self._host = parts.hostname
+        parts = _address(base_url)
+        self._url = parts.geturl().rstrip("/") + "/chat/completions"
+        self._host = parts.hostname or ""
         self._model = model
+        is_here = self._host in _LOOPBACK
+        # A proxy would look for the endpoint on its own machine, and read the key.
+        self._proxies = [urllib.request.ProxyHandler({})] if is_here else []
         self._key = _key(self._host)
         self._sleep = sleep
-        if self._key and parts.scheme == "http" and self._host not in _LOOPBACK:
+        if self._key and parts.scheme == "http" and not is_here:
             raise UsageError(
                 f"the key in {KEY} would travel to {self._host} unencrypted: use https"
             )
@@ -86,15 +83,18 @@ class ChatGenerator:
             RzenError: if the endpoint cannot be reached, refuses, or breaks off.
         """
         chars = 0
+        # Servers may split a pair of surrogates over two chunks: the decoder waits for the second.
+        utf16 = codecs.getincrementaldecoder("utf-16-le")("replace")
         with self._post(messages(question, evidence)) as response:
             for piece in self._pieces(response):
-                yield piece
+                yield utf16.decode(piece.encode("utf-16-le", "surrogatepass"))
                 chars += len(piece)
                 if chars > _ANSWER_CHARS:
                     raise RzenError(
                         f"{self.name} wrote more than {_ANSWER_CHARS:,} characters and was "
                         "stopped: try again, or choose another model"
                     )
+        yield utf16.decode(b"", final=True)
 
     def _post(self, chat: Sequence[dict[str, str]]) -> http.client.HTTPResponse:
         body = {"model": self._model, "messages": list(chat), "stream": True, "temperature": 0}
@@ -106,7 +106,7 @@ class ChatGenerator:
         )
         if self._key:
             request.add_unredirected_header("Authorization", f"Bearer {self._key}")
-        opener = urllib.request.build_opener(_NoRedirect)
+        opener = urllib.request.build_opener(_NoRedirect, *self._proxies)
         for attempt in range(1, _ATTEMPTS + 1):
             is_last = attempt == _ATTEMPTS
             wait = 0.5 * 2**attempt
@@ -186,9 +186,38 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Makes urllib raise the redirect as an error."""
 
 
+def _address(base_url: str) -> SplitResult:
+    """Its parts, as they can be sent: names of other scripts in their ASCII form."""
+    wrong = UsageError("the address of a chat endpoint looks like https://HOST/v1")
+    try:
+        parts = urlsplit(base_url)
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise UsageError(
+                f"the address of a chat endpoint holds no user, query or fragment: give {KEY} in "
+                "the environment instead"
+            )
+        ascii_host = (parts.hostname or "").encode("idna").decode()
+        if ascii_host != parts.hostname:
+            port = f":{parts.port}" if parts.port else ""
+            parts = parts._replace(netloc=ascii_host + port)
+        has_port = parts.port != 0
+    except ValueError:  # brackets, ports, and names that IDNA refuses
+        raise wrong from None
+    is_sendable = all("!" <= char <= "~" for char in parts.geturl())
+    if parts.scheme not in ("http", "https") or not (parts.hostname and has_port and is_sendable):
+        raise wrong
+    return parts
+
+
 def _key(host: str) -> str:
-    own = os.environ.get(KEY, "").strip()
-    return own or (os.environ.get(OPENAI_KEY, "").strip() if host == _OPENAI_HOST else "")
+    for name in (KEY, OPENAI_KEY) if host == _OPENAI_HOST else (KEY,):
+        if key := os.environ.get(name, "").strip():
+            if not (key.isascii() and key.isprintable()):
+                raise UsageError(
+                    f"the key in {name} holds characters that no key has: copy it again"
+                )
+            return key
+    return ""
 
 
 def _asked_wait(header: str | None, default: float) -> float:

@@ -79,12 +79,15 @@ class ExtractiveGenerator:
 
 def _candidates(question: str, evidence: Sequence[Evidence]) -> list[_Candidate]:
     wanted = sentences.words(question)
-    split = [(one.number, part) for one in evidence for part in sentences.split(one.text)]
+    texts = [(one.number, sentences.split(one.text)) for one in evidence]
+    names = {(number, part) for number, text in texts for part in sentences.column_names(text)}
+    split = [(number, part) for number, text in texts for part in text]
     found = [sentences.words(part.text) for _, part in split]
     weights = sentences.rarity(found)
     candidates = []
     for (number, part), words in zip(split, found, strict=True):
-        if len(set(words)) < _LEAST_WORDS or part.text.endswith("?"):
+        is_asking = part.text.endswith("?")
+        if len(set(words)) < _LEAST_WORDS or is_asking or (number, part) in names:
             continue
         covered = sentences.coverage(wanted, words, weights)
         score = covered + _RANK / number

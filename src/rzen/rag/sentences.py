@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import log
 
 _ABBREVIATIONS = frozenset(
@@ -29,6 +30,7 @@ _SHORT_LINE = 45  # characters; a line that ends earlier was not broken for want
 _STARTS_ANEW = re.compile(r"[A-Z0-9\u00c0-\u00de]")
 _DELIMITERS = (re.compile(r",(?!\s)"), re.compile(";"), re.compile("\t"), re.compile(r"\|"))
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*(?:[.,]\d+)*", re.UNICODE)
+_DIGIT = re.compile(r"\d")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _STOP_WORDS = frozenset(
     re.findall(
@@ -79,6 +81,25 @@ def split(text: str) -> list[Sentence]:
         start = match.end()
     sentences.append((start, len(text)))
     return [sentence for pair in sentences if (sentence := _stripped(text, *pair)).text]
+
+
+def column_names(parts: Sequence[Sentence]) -> set[Sentence]:
+    r"""Those of the sentences of a text that only name the columns of a table.
+
+    That is a table's first row where it holds no digit and the row below it does; a rule between
+    the two, as Markdown has it, does not count.
+
+    >>> [row.text for row in column_names(split("boat,flag,built\nIda,se,1931\nEos,no,1950"))]
+    ['boat,flag,built']
+    """
+    rows = [one for one in parts if _WORD.search(one.text)]
+    found = set()
+    for place, (one, below) in enumerate(pairwise(rows)):
+        is_first = place == 0 or not _are_rows(rows[place - 1].text, one.text)
+        names = not _DIGIT.search(one.text) and _DIGIT.search(below.text)
+        if is_first and names and _are_rows(one.text, below.text):
+            found.add(one)
+    return found
 
 
 def words(text: str) -> list[str]:

@@ -142,7 +142,7 @@ def _is_playable(hit: Hit) -> bool:
 
 def _shown(text: str) -> str:
     """Text without what HTML cannot carry: control characters and lone surrogates."""
-    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in clean)
 
 

@@ -6,14 +6,16 @@ an encoder (:mod:`rzen.search.signature`). The second look is needed because an 
 different pictures of one kind of thing almost the same vector.
 
 Each record is compared with its nearest neighbours in the store, block by block, so that memory
-stays at one block whatever the size of the index; links are joined by union-find. The time grows
-with the square of the number of records where the store scans them all.
+stays at one block whatever the size of the index; links are joined by union-find. Where a file's
+own records crowd out those of others, it is searched again without them. The time grows with the
+square of the number of records where the store scans them all.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rzen.errors import UsageError
 from rzen.index.catalog import Catalog
@@ -63,7 +65,6 @@ def find_duplicates(
     store: VectorStore,
     rows: Rows,
     threshold: float = DEFAULT_THRESHOLD,
-    modalities: Iterable[Modality] = COMPARED,
 ) -> list[DuplicateGroup]:
     """Finds equal files, and nearly equal records of different files.
 
@@ -74,8 +75,8 @@ def find_duplicates(
         catalog: where the records are.
         store: over their vectors; as exact as it is.
         rows: of the store.
-        threshold: least cosine, in (0, 1].
-        modalities: what is compared; equal files are found of every kind.
+        threshold: least cosine, in (0, 1], for :data:`COMPARED`; equal files are found of every
+            kind.
 
     Returns:
         groups by falling number of files.
@@ -87,7 +88,7 @@ def find_duplicates(
         raise UsageError(f"the threshold is a cosine in (0, 1], not {threshold}: try 0.95")
     looks = _Signatures(catalog)
     joined = _Joined()
-    for modality in modalities:
+    for modality in COMPARED:
         for links in _links(catalog, store, rows, modality, threshold):
             looks.load({rowid for link in links for rowid in (link.one, link.other)})
             for link in links:
@@ -111,17 +112,47 @@ def _links(
         block = numbers[start : start + _BLOCK]
         rowids = rows.rowid_N[block].tolist()
         records = records_by_rowid(catalog, rowids, vectors=True, previews=False)
-        vectors = [record.vector for record in records.values() if record.vector is not None]
-        if len(vectors) < len(block):  # removed meanwhile
-            continue
-        scores_BK, rows_BK = store.search(np.stack(vectors), _NEIGHBOURS, allowed_N=mask_N)
+        vectors = {
+            number: record.vector
+            for number, rowid in zip(block, rowids, strict=True)
+            # Or it was removed meanwhile.
+            if (record := records.get(rowid)) is not None and record.vector is not None
+        }
         links = [
-            _Link(int(rows.rowid_N[one]), int(rows.rowid_N[other]), float(score))
-            for one, scores_K, rows_K in zip(block, scores_BK, rows_BK, strict=True)
-            for score, other in zip(scores_K, rows_K, strict=True)
-            if score >= threshold and rows.content_N[one] != rows.content_N[other]
+            _Link(int(rows.rowid_N[one]), int(rows.rowid_N[other]), score)
+            for one, other, score in _neighbours(store, rows, vectors, mask_N, threshold)
         ]
         yield sorted(links, key=lambda link: -link.similarity)
+
+
+def _neighbours(
+    store: VectorStore,
+    rows: Rows,
+    vectors: Mapping[int, NDArray[np.float32]],
+    allowed_N: NDArray[np.bool_] | None,
+    threshold: float,
+) -> Iterator[tuple[int, int, float]]:
+    """Rows with close rows of other files among the nearest, and their cosines."""
+    if not vectors:
+        return
+    crowded: dict[int, dict[int, NDArray[np.float32]]] = {}  # by content
+    query_BD = np.stack(list(vectors.values()))
+    scores_BK, rows_BK = store.search(query_BD, _NEIGHBOURS, allowed_N=allowed_N)
+    for one, scores_K, rows_K in zip(vectors, scores_BK, rows_BK, strict=True):
+        content = int(rows.content_N[one])
+        is_close_K = scores_K >= threshold
+        is_own_K = rows.content_N[rows_K] == content
+        if len(rows_K) == _NEIGHBOURS and is_close_K.all() and is_own_K.sum() > 1:
+            crowded.setdefault(content, {})[one] = vectors[one]
+            continue
+        for place in np.flatnonzero(is_close_K & ~is_own_K):
+            yield one, int(rows_K[place]), float(scores_K[place])
+    for content, own in crowded.items():
+        others_N = rows.content_N != content
+        if allowed_N is not None:
+            others_N &= allowed_N
+        # None of its own is left, so this goes no deeper.
+        yield from _neighbours(store, rows, own, others_N, threshold)
 
 
 class _Signatures:

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rzen.config import SearchSettings
-from rzen.errors import UsageError
+from rzen.errors import CatalogError, UsageError
 from rzen.index.catalog import Catalog
 from rzen.index.filters import Filters
 from rzen.protocols import Encoder, Reranker, VectorStore
@@ -55,6 +55,7 @@ OTHERS = 5
 RERANKED = 50
 """Hits that a reranker sees, at least."""
 _DEEPER = 4  # lists grow by this factor while they hold too few files
+_DEEPEST = 2**31 - 1  # more than any index holds, and no more than SQLite can count to
 
 _Lists: TypeAlias = Callable[[int], Mapping[str, Ranked]]
 
@@ -147,6 +148,7 @@ class Searcher:
         Raises:
             UsageError: if there is no such file, or it needs an encoder and there is none.
             EncoderError: if it cannot be encoded.
+            CatalogError: if the file was indexed anew since the searcher was made.
         """
         found = None if isinstance(target, Content) else similar.stored(self._catalog, target)
         allowed_N = self._allowed(filters or Filters())
@@ -157,7 +159,10 @@ class Searcher:
         else:
             vector_D = found.vector
             own = self._rows.contents(np.array(found.rowids, np.int64))
-            assert own is not None, "the store is of another state of the catalog"
+            if own is None:
+                raise CatalogError(
+                    f"the index {self._catalog.folder} changed meanwhile: search again"
+                )
             others_N = ~np.isin(self._rows.content_N, own)
             allowed_N = others_N if allowed_N is None else allowed_N & others_N
         lists = self._dense(vector_D, allowed_N, {})
@@ -209,6 +214,7 @@ class Searcher:
         """The first k hits (files, when grouped) of lists that are fetched as deep as it takes."""
         depth = max(self._settings.candidates, k)
         while True:
+            depth = min(depth, _DEEPEST)
             found = lists(depth)
             ranked = self._fused(found)
             kept = [pair for pair in ranked if min_score is None or pair[1] >= min_score]

@@ -32,7 +32,7 @@ class Signature:
     """What is compared of a record.
 
     Attributes:
-        words: of a page or a passage; empty where there is no text.
+        words: of a page; empty where there is no text.
         thumbnail: (16 * 16 * 3,) float32 grey levels, or ``None`` without a preview.
     """
 
@@ -41,8 +41,8 @@ class Signature:
 
 
 def signature(record: Record) -> Signature:
-    """The words of a page or a passage, and the thumbnail of its preview."""
-    has_words = record.modality in ("page", "text")
+    """The words of a page, and the thumbnail of a preview."""
+    has_words = record.modality == "page"
     return Signature(
         words=frozenset(re.findall(r"\w+", record.text.lower())) if has_words else frozenset(),
         thumbnail=None if record.preview is None else _thumbnail(record.preview),

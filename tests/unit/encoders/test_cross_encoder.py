@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,3 +71,15 @@ def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(EncoderError, match="cannot load the reranker"):
         CrossEncoderReranker(tmp_path).scores("red", hits("boat"))
+
+
+def test_every_failure_of_loading_is_translated(folder: Path, tmp_path: Path) -> None:
+    """Guards against errors of safetensors and torch, which share no class with OSError."""
+    damaged = tmp_path / "damaged"
+    shutil.copytree(folder, damaged)
+    (damaged / "model.safetensors").write_bytes(b"\xff" * 100)
+    for place, device in ((damaged, "cpu"), (folder, "nonsense")):
+        with pytest.raises(EncoderError, match="cannot load the reranker") as caught:
+            CrossEncoderReranker(place, device=device).scores("red", hits("boat"))
+        assert str(place) in str(caught.value)
+        assert device in str(caught.value)

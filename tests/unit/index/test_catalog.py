@@ -109,14 +109,74 @@ def test_a_file_may_be_indexed_in_part(catalog: Catalog, make: Make) -> None:
     assert catalog.counts().failed == 0
 
 
+def test_what_a_content_lacks_is_said_of_all_its_paths(catalog: Catalog, make: Make) -> None:
+    """Guards against a copy, a new name or a touch that hides it, and a repair that does not."""
+
+    def reasons() -> dict[str, str]:
+        return {path: row.reason for path, row in catalog.files().items()}
+
+    catalog.put("/a.pdf", 1, 1, "c", [make("c")], reason="page 2")
+    assert catalog.link("/copy.pdf", 1, 1, "c") == "page 2"
+    assert catalog.link("/a.pdf", 1, 9, "c") == "page 2"
+    catalog.remove(["/a.pdf"])
+    catalog.link("/renamed.pdf", 1, 1, "c")
+    assert reasons() == {"/copy.pdf": "page 2", "/renamed.pdf": "page 2"}
+    catalog.link("/copy.pdf", 1, 1, "c", reason="page 3")
+    assert reasons() == {"/copy.pdf": "page 3", "/renamed.pdf": "page 3"}
+    catalog.put("/copy.pdf", 1, 1, "c", [make("c")])
+    assert catalog.link("/renamed.pdf", 1, 2, "c") == ""
+    assert reasons() == {"/copy.pdf": "", "/renamed.pdf": ""}
+
+
+def test_many_equal_files_cost_the_same_each(catalog: Catalog, make: Make) -> None:
+    """Guards against writing the full text anew with each of them, ever longer."""
+    catalog.put("/0/first.txt", 1, 1, "c", [make("c", text="hello")])
+    for number in range(1, 30):
+        catalog.link(f"/{number}/early{number}.txt", 1, 1, "c")
+    before = catalog._connection.total_changes
+    for number in range(30, 60):
+        catalog.link(f"/{number}/late{number}.txt", 1, 1, "c")
+    # A file and the two values that renew() writes; a new name would change the table of words.
+    assert catalog._connection.total_changes - before == 30 * 3
+    for query in ("first", "early19", "hello"):
+        assert len(catalog.search_text(query, 5, ALL)) == 1
+    assert catalog.search_text("late40", 5, ALL) == []
+    assert catalog.remove([f"/{number}/early{number}.txt" for number in range(1, 30)]) == 29
+    assert len(catalog.search_text("late40", 5, ALL)) == 1, "names move up"
+    assert catalog.search_text("early19", 5, ALL) == []
+    (record,) = catalog.records(catalog.find_by_path("/59/late59.txt"))
+    assert len(record.paths) == 31
+    assert catalog.verify() == []
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
+def test_numbers_that_sqlite_cannot_hold(catalog: Catalog, make: Make, number: int) -> None:
+    """Guards against a bare OverflowError for a file with an absurd date."""
+    with pytest.raises(CatalogError, match="so large a number"):
+        catalog.put("/a", 1, number, "c", [make("c")])
+    with pytest.raises(CatalogError, match="so large a number"):
+        catalog.fail("/a", 1, number, "why")
+    assert catalog.files() == {}
+    catalog.put("/a", 1, 1, "c", [make("c")])
+
+
 def test_folders_are_taken_as_folders(catalog: Catalog, make: Make) -> None:
     """Guards against /photos meaning /photos2 too."""
     for number, path in enumerate(["/photos/a", "/photos/b/c", "/photos2/a", "/photos"]):
         catalog.put(path, 1, 1, f"c{number}", [make(f"c{number}")])
     assert set(catalog.files(Path("/photos"))) == {"/photos", "/photos/a", "/photos/b/c"}
     assert len(catalog.files(Path("/"))) == 4
-    assert catalog.remove(["/photos/"]) == 3
+    assert catalog.remove(catalog.files(Path("/photos"))) == 3
     assert set(catalog.files()) == {"/photos2/a"}
+
+
+def test_removing_a_file_spares_the_folder_of_its_name(catalog: Catalog, make: Make) -> None:
+    """Guards against new files that go with the file whose place their folder took."""
+    catalog.put("/notes", 1, 1, "c1", [make("c1")])
+    catalog.put("/notes/new.txt", 1, 1, "c2", [make("c2")])
+    assert catalog.remove(["/notes", "/notes/"]) == 1
+    assert set(catalog.files()) == {"/notes/new.txt"}
+    assert catalog.verify() == []
 
 
 @pytest.mark.parametrize(
@@ -166,15 +226,6 @@ def test_metadata_that_is_no_json_number_becomes_null(catalog: Catalog, make: Ma
     rows = catalog.columns().rowid_N
     assert catalog.allowed(Filters(metadata={"n": 2}), rows).tolist() == [True]
     assert catalog.records([int(rows[0])])[0].metadata == {"fps": None, "n": 2}
-
-
-def test_find_by_id(catalog: Catalog, make: Make) -> None:
-    """Guards against ids that cannot be looked up again."""
-    catalog.put("/a", 1, 1, "c", [make("c", Span(page=1)), make("c", Span(page=2))])
-    second = catalog.find_by_path("/a")[1]
-    assert catalog.find_by_id("c:p2") == second
-    assert catalog.find_by_id("c:p3") is None
-    assert catalog.find_by_id("") is None
 
 
 def test_generation_and_state_change_with_the_records(catalog: Catalog, make: Make) -> None:
@@ -301,8 +352,29 @@ def test_a_file_that_is_no_database_is_named(folder: Path) -> None:
     """Guards against a bare sqlite3 error for a damaged file."""
     folder.mkdir()
     (folder / "catalog.sqlite").write_bytes(b"not a database, but long enough to be one" * 50)
-    with pytest.raises(CatalogError, match="not a database"):
+    with pytest.raises(CatalogError, match=r"not a database.*restore.*backup") as caught:
         Catalog.open(folder)
+    assert "verify" not in str(caught.value), "it would say the same"
+
+
+def test_a_catalog_that_cannot_be_initialised_is_closed(
+    folder: Path, fingerprint: Fingerprint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a file that stays open when the disk is full at the first write."""
+    connections: list[sqlite3.Connection] = []
+
+    def full(catalog: Catalog, _: Fingerprint) -> None:
+        connections.append(catalog._connection)
+        raise CatalogError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Catalog, "_initialise", full)
+        with pytest.raises(CatalogError, match="no space"):
+            Catalog.open(folder, write=True, create=fingerprint)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connections[0].execute("SELECT 1")
+    with Catalog.open(folder, write=True, create=fingerprint) as catalog:
+        assert catalog.fingerprint == fingerprint
 
 
 def test_a_full_disk_is_said_plainly(catalog: Catalog, make: Make) -> None:

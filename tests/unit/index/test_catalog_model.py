@@ -87,9 +87,8 @@ class CatalogMachine(RuleBasedStateMachine):
 
     @rule(path=PATHS)
     def remove(self, path: str) -> None:
-        gone = {name for name in self.paths if name == path or name.startswith(path + "/")}
-        assert self.catalog.remove([path]) == len(gone)
-        self.paths = {name: c for name, c in self.paths.items() if name not in gone}
+        assert self.catalog.remove([path]) == (path in self.paths)
+        self.paths.pop(path, None)
         self._forget_unused()
 
     @rule()

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,6 +104,8 @@ def test_filters_by_everything(catalog: Catalog, make: Make) -> None:
     assert allowed(Filters(metadata={"camera": None})) == [0, 1, 1, 1]
     assert allowed(Filters(metadata={"flash": True})) == [1, 0, 0, 0]
     assert allowed(Filters(metadata={"width": 10}, glob="*.jpg")) == [0, 0, 0, 0]
+    assert allowed(Filters(metadata={"width": "4000"})) == [1, 0, 0, 0]
+    assert allowed(Filters(metadata={"width": "04000"})) == [0, 0, 0, 0]
     assert catalog.search_text("a b c", 9, Filters(modalities=frozenset({"page"}))) != []
     assert catalog.search_text("a b c", 9, Filters(glob="*.txt")) == []
 
@@ -144,6 +147,46 @@ def test_any_metadata_can_be_asked_for(name: str, value: str | int | None) -> No
     query = f"SELECT count(*) FROM records AS r WHERE {condition}"  # noqa: S608
     assert connection.execute(query, values).fetchone() == (1,)
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "found"),
+    [
+        ("1984", 1984, True),
+        (1984, "1984", True),
+        (0.5, "0.5", True),
+        ("0.5", 0.5, True),
+        ("01984", 1984, False),
+        (1984, "01984", False),
+        (1984, "1984 ", False),
+        ("nan", "nan", True),
+        (None, "nan", False),
+        ("9" * 30, "9" * 30, True),
+        (True, "True", False),
+        ("1984", Range(1900, 2000), False),
+        (1984, Range("1", "2"), False),
+    ],
+    ids=repr,
+)
+def test_numbers_and_texts_that_are_written_alike(
+    catalog: Catalog, make: Make, stored: object, asked: str | float | Range, found: bool
+) -> None:
+    """Guards against a book called 1984 that ``title=1984`` misses, and ranges over texts."""
+    catalog.put("/a", 1, 1, "c", [make("c", metadata={"n": stored})])
+    rows = catalog.columns().rowid_N
+    assert catalog.allowed(Filters(metadata={"n": asked}), rows).tolist() == [found]
+
+
+def test_a_time_without_a_zone_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against an index whose dates depend on the machine that made it."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert taken_seconds({"taken": "1970:01:01 00:00:05"}) == 5.0
+        assert taken_seconds({"taken": "1970-01-02"}) == 86400.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """One writer at a time."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -52,6 +53,24 @@ def test_what_a_killed_writer_left_blocks_nobody(folder: Path, left: str) -> Non
     lock.release()
     lock.release()
     assert not (folder / "writer.json").exists()
+
+
+def test_a_lock_that_cannot_be_announced_is_let_go(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a full disk that locks everybody out as long as the process lives."""
+    folder.mkdir()
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(CatalogError, match="No space left") as kept:
+            WriterLock(folder)
+    # The traceback keeps the first lock alive, or its end would let go anyway.
+    assert kept.tb is not None
+    WriterLock(folder).release()
 
 
 def test_a_reader_needs_no_lock(catalog: Catalog, folder: Path, make: Make) -> None:

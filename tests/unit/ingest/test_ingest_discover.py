@@ -7,7 +7,7 @@ import pytest
 
 from rzen.errors import UsageError
 from rzen.index.catalog import FileRow
-from rzen.ingest.discover import discover, indexed_path
+from rzen.ingest.discover import discover, indexed_path, indexed_roots
 
 
 def _write(path: Path, text: str = "words") -> Path:
@@ -110,10 +110,53 @@ def test_odd_names_survive(tmp_path: Path) -> None:
     assert sorted(Path(each.path).name for each in found) == sorted(names)
 
 
+def test_an_emptied_root_keeps_what_is_indexed(tmp_path: Path) -> None:
+    """The place of a disk that is not there looks like a folder whose files were all deleted."""
+    root = indexed_path(tmp_path)
+    lost = FileRow(path=str(root / "a"), size=1, mtime_ns=1, content="c", reason="")
+    plan = discover([root], {lost.path: lost})
+    assert plan.gone == []
+    assert "is its disk there?" in plan.unreadable[str(root)]
+
+
+def test_what_is_passed_over_is_not_gone(tmp_path: Path) -> None:
+    """Leaving out --hidden in the second run must not take out what the first one indexed."""
+    root = indexed_path(tmp_path)
+    hidden, _ = _write(root / ".hidden"), _write(root / "shown")
+    assert discover([root], {str(hidden): _row(hidden)}).gone == []
+
+
+def test_an_index_of_any_name_is_left_out(tmp_path: Path) -> None:
+    """One that indexes itself changes with each run and never ends."""
+    _write(tmp_path / "idx" / "catalog.sqlite")
+    plan = discover([indexed_path(tmp_path)], {})
+    assert plan.read == []
+    assert plan.skipped == {str(indexed_path(tmp_path) / "idx"): "an index of rzen"}
+
+
+def test_a_time_beyond_integers_is_cut(tmp_path: Path) -> None:
+    """One absurd time of change must not end the whole run with an overflow."""
+    far = _write(tmp_path / "far")
+    os.utime(far, ns=(0, 10**19))
+    [found] = discover([indexed_path(tmp_path)], {}).read
+    assert found.mtime_ns < 2**63
+
+
+@pytest.mark.parametrize("path", ["~no-such-user/x", "x" * 5000, "loop/x"])
+def test_a_path_that_is_none_is_a_user_error(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too long, in a loop of links, of nobody: a traceback would tell nothing."""
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=path[:20]):
+        indexed_roots([path])
+
+
 def test_a_missing_root_is_an_error_and_a_pipe_is_skipped(tmp_path: Path) -> None:
     """A mistyped folder must not silently take its files out of the index."""
     with pytest.raises(UsageError, match="does not exist"):
-        discover([tmp_path / "nope"], {})
+        indexed_roots([tmp_path / "nope"])
     os.mkfifo(tmp_path / "pipe")
     plan = discover([indexed_path(tmp_path)], {})
     assert plan.skipped == {str(indexed_path(tmp_path) / "pipe"): "not a regular file"}

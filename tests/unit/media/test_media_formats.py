@@ -76,6 +76,7 @@ def test_texts_about_formats_are_texts(text: str) -> None:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript"),
         (b"\xc5\xd0\xd3\xc6\x20\0\0\0", "EPS"),
         (b'<?xml version="1.0"?>\n<!-- by hand -->\n<svg xmlns="x"></svg>', "SVG"),
+        (b"<!-- a --><!---->\n<!DOCTYPE svg [<!ENTITY a 'b'>]>\n<svg></svg>", "SVG"),
         (b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n", "playlist (M3U)"),
         (b"ffconcat version 1.0\nfile /etc/passwd\n", "playlist (ffconcat)"),
         (b'<?xml version="1.0"?><playlist version="1">', "playlist (XSPF)"),
@@ -145,3 +146,9 @@ def test_random_bytes_are_junk() -> None:
         data = np.random.default_rng(seed).integers(0, 256, 2000, np.uint8).tobytes()
         with pytest.raises(MediaError):
             media.sniff(data)
+
+
+@pytest.mark.parametrize("head", ["<!---->", "<!-- a --> ", "<!--", "<!DOCTYPE svg>  "])
+def test_hostile_heads_are_told_in_linear_time(head: str) -> None:
+    """Guards against a regular expression that takes 2^n steps for n comments."""
+    assert media.sniff((head * 5000 + "x").encode()) == "text"

@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rzen.config import Limits
@@ -113,9 +113,53 @@ def test_markdown_title(tmp_path: Path) -> None:
     assert text.read(path, limits=LIMITS).title == "Boats and ships"
 
 
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("# Boats ##", "Boats"),
+        ("#   Boats   ", "Boats"),
+        ("# C#", "C#"),
+        ("#Boats", ""),
+        ("## Boats", ""),
+        ("#   \n# Boats", "Boats"),
+    ],
+)
+def test_markdown_headings(tmp_path: Path, line: str, title: str) -> None:
+    """Guards against closing marks in titles, and against marks that belong to the words."""
+    path = tmp_path / "notes.md"
+    path.write_text(line)
+    assert text.read(path, limits=LIMITS).title == title
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("comments.txt", "<!---->" * 3000 + "x"),
+        ("comments.txt", "<!-- a --> " * 3000 + "x"),
+        ("open.txt", "<!--" * 200_000),
+        ("title.md", "# a" + " #" * 100_000 + "x"),
+        ("title.md", "# a" + " " * 300_000 + "b"),
+        ("page.html", "<pre>a" + " " * 300_000 + "b"),
+    ],
+)
+def test_hostile_texts_are_read_in_linear_time(tmp_path: Path, name: str, words: str) -> None:
+    """Guards against regular expressions that backtrack: this test would not end, or in minutes."""
+    path = tmp_path / name
+    path.write_text(words)
+    document = text.read(path, limits=LIMITS)
+    assert document.text == words.removeprefix("<pre>")
+
+
+def test_html_is_known_behind_comments() -> None:
+    """Guards against a lost page when the comments before it are not taken apart any more."""
+    page = "<?xml version='1.0'?> <!-- one --><!-- two\n> -- --> " + HTML
+    assert text.read(page.encode(), limits=LIMITS).title == "The title"
+
+
 TEXTS = st.text(st.sampled_from("ab. !?\n\té語"), max_size=600)
 
 
+@example("??? ???? ????", 8, 4)
 @given(TEXTS, st.integers(5, 60), st.integers(0, 80))
 def test_passages_cover_everything_in_order(words: str, chars: int, overlap: int) -> None:
     """Nothing is lost, nothing is too long, neighbours share no more than they may."""

@@ -1,7 +1,9 @@
 """Decoder processes: what comes back, what happens when they die, and that nothing is left."""
 
 import contextlib
+import itertools
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -228,6 +230,45 @@ def test_a_pool_that_cannot_start_says_why(tmp_path: Path) -> None:
         pytest.raises(MediaError, match="no_such_module"),
     ):
         list(decoders.run(files(tmp_path, "a", "b")))
+
+
+@contextlib.contextmanager
+def spare_descriptors(count: int) -> Iterator[None]:
+    """Leaves room for so many files and no more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = {int(name) for name in descriptors()}
+    free = (number for number in itertools.count() if number not in used)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next(itertools.islice(free, count, None)), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("count", range(18))
+def test_too_few_descriptors_are_told(tmp_path: Path, count: int) -> None:
+    """Guards against an OSError from deep inside, and descriptors that stay open after it."""
+    jobs = files(tmp_path, "a")
+    with (
+        pytest.raises(MediaError, match=r"ingest\.workers.*limit on open files"),
+        spare_descriptors(count),
+        pool() as decoders,
+    ):
+        list(decoders.run(jobs))
+
+
+def test_the_processes_get_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against keys in the environment of a process that reads hostile files."""
+    secrets = ("OPENAI_API_KEY", "HF_TOKEN", "AwsSecretThing", "PGPASSWORD", "MY_CREDENTIALS")
+    for name in (*secrets, "HARMLESS"):
+        monkeypatch.setenv(name, "value")
+    with pool(workers=1) as decoders:
+        assert last(list(decoders.run(files(tmp_path, "a")))) == {0: ("done", "")}
+        (number,) = children()
+        pairs = Path(f"/proc/{number}/environ").read_text().split("\0")
+    names = {pair.partition("=")[0] for pair in pairs}
+    assert {"HARMLESS", "PATH"} <= names
+    assert not names & set(secrets)
 
 
 def test_the_processes_never_load_torch(tmp_path: Path) -> None:

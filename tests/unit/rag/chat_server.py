@@ -26,16 +26,19 @@ class Handler(BaseHTTPRequestHandler):
         self.calls[model] = self.calls.get(model, 0) + 1
         getattr(self, model.replace("-", "_"))()
 
-    def stream(self, *, ends: str = "data: [DONE]\n\n") -> None:
+    def stream(self, *, ends: str = "data: [DONE]\n\n", pieces: list[str] = PIECES) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream; charset=utf-8")
         self.end_headers()
         self.wfile.write(b": a comment\n\n")
-        for piece in PIECES:
+        for piece in pieces:
             chunk = {"choices": [{"delta": {"content": piece}, "finish_reason": None}]}
             self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
         self.wfile.write(b'data: {"choices": [], "usage": {"total_tokens": 3}}\n\n')
         self.wfile.write(ends.encode())
+
+    def split_pairs(self) -> None:
+        self.stream(pieces=["a\ud83d", "\ude00b\ude00", "c\ud83d"])
 
     def plain(self) -> None:
         message = {"role": "assistant", "content": "".join(PIECES)}

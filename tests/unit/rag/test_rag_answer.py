@@ -156,3 +156,23 @@ def test_generators_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         generators.create("http://localhost:1/v1", SETTINGS)
     with pytest.raises(UsageError, match="no generator 'extractiv'"):
         generators.create("extractiv", SETTINGS)
+
+
+@pytest.mark.parametrize("rule", ["", "---,---,---,---,---,---,---\n"])
+def test_names_of_columns_are_no_answer(rule: str) -> None:
+    """Guards against a table's header quoted for holding the question's words."""
+    table = f"""invoice,customer,issued,due,amount_eur,status,remark
+{rule}2024-001,Nordlys AS,2024-01-10,2024-02-10,1200.00,paid,
+2024-002,Kaffeehaus Brandt,2024-01-22,2024-02-22,310.50,overdue,second reminder sent
+2024-003,Holm Shipyard,2024-02-01,2024-03-01,8400.00,open,
+"""
+    found = answer("Which invoice is overdue?", [hit("t", table)], ExtractiveGenerator(), SETTINGS)
+    assert "Kaffeehaus Brandt" in found.text
+    assert "amount_eur" not in found.text
+
+
+def test_rows_without_digits_are_answers() -> None:
+    """Guards against a table of words that loses its first row."""
+    table = "Anna,captain,red boat\nBirte,cook,blue boat\nCarl,stoker,green boat"
+    found = answer("Who is the captain?", [hit("t", table)], ExtractiveGenerator(), SETTINGS)
+    assert found.text.startswith("Anna,captain")

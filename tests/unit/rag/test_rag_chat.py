@@ -64,6 +64,20 @@ def test_answers_arrive(server: Server, model: str) -> None:
     assert said(server, model) == "".join(PIECES)
 
 
+def test_split_characters_are_joined(server: Server) -> None:
+    """Guards against halves of characters, which no terminal and no file takes."""
+    assert said(server, "split-pairs") == "a\U0001f600b\ufffdc\ufffd"
+
+
+def test_no_proxy_stands_before_this_machine(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a key in clear at a proxy, and a proxy that asks its own loopback."""
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert said(server, "stream") == "".join(PIECES)
+
+
 def test_streamed_answers_are_checked(server: Server) -> None:
     """The whole way: what the endpoint made up is not told."""
     told: list[str] = []
@@ -140,6 +154,42 @@ def test_unsafe_addresses_are_refused(url: str, monkeypatch: pytest.MonkeyPatch)
         ChatGenerator(url, "m")
     assert KEY not in str(caught.value)
     assert "pass@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[bad/v1",
+        "http://a..b/v1",
+        "https://" + "ü" * 70 + ".example/v1",
+        "https://ü:secret@ü.example/v1",
+        "https://example.org:port/v1",
+        "https://example.org:99999/v1",
+        "https://example.org/ü",
+        "https://exa mple.org/v1",
+    ],
+)
+def test_addresses_that_cannot_be_asked_are_refused(url: str) -> None:
+    """Guards against tracebacks from urllib, some of them only when the question is asked."""
+    with pytest.raises(UsageError, match="address of a chat endpoint") as caught:
+        ChatGenerator(url, "m")
+    assert "secret" not in str(caught.value)
+
+
+def test_names_of_other_scripts_have_an_ascii_form() -> None:
+    """Guards against a host that is refused, or sent as it cannot be, for its script."""
+    generator = ChatGenerator("https://Bücher.example:8443/v1", "m")
+    assert generator.name == "m at xn--bcher-kva.example"
+    assert generator._url == "https://xn--bcher-kva.example:8443/v1/chat/completions"
+
+
+@pytest.mark.parametrize("key", ["sk-gehe\u0131m", "sk-one\nsk-two", "sk-\x7f"])
+def test_keys_that_cannot_be_sent_are_refused(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a traceback from http.client that quotes the key."""
+    monkeypatch.setenv("RZEN_OPENAI_API_KEY", key)
+    with pytest.raises(UsageError, match="RZEN_OPENAI_API_KEY") as caught:
+        ChatGenerator("https://example.org/v1", "m")
+    assert "sk-" not in str(caught.value)
 
 
 def test_nobody_there() -> None:

@@ -74,7 +74,10 @@ def test_a_video_starts_at_its_moment_and_a_page_opens_at_its_number() -> None:
 def test_names_that_are_not_unicode_can_be_shown() -> None:
     """A lone surrogate in a name would make writing the page fail."""
     html = render(
-        Document(title="t", blocks=[Block(heading="h", hits=[_hit(uri="/a/\udce9.txt")])])
+        Document(
+            title="t",
+            blocks=[Block(heading="h", hits=[_hit(uri="/a/\udce9.txt", text="half \ud83d")])],
+        )
     )
     assert "file:///a/%E9.txt" in html
     html.encode("utf-8")

@@ -104,6 +104,30 @@ def test_more_copies_than_neighbours_are_one_group(world: World) -> None:
     assert len(group.paths) == 100
 
 
+def test_a_file_of_like_pages_does_not_hide_its_twin(world: World) -> None:
+    """Each page is nearer to more pages of its own file than a search asks for."""
+    files = {"long": (0, 0.0), "next": (0, 0.1), "else": (90, -0.1)}
+    for name, (first, aside) in files.items():
+        numbers = range(first, first + 70)
+        pages = [record(f"page {n}", "page", [1, aside], page=n) for n in numbers]
+        world.file(f"/x/{name}.pdf", *pages)
+    white = jpeg(np.full((40, 40, 3), 250, np.uint8))
+    for name, aside in {"scan": 0.0, "copy": 0.1}.items():
+        still = [record("", "video", [0, 1, aside], t_start=n, preview=white) for n in range(100)]
+        world.file(f"/x/{name}.mp4", *still)
+    expected = {("/x/copy.mp4", "/x/scan.mp4"), ("/x/long.pdf", "/x/next.pdf")}
+    assert set(paths(world.searcher().duplicates())) == expected
+
+
+def test_a_record_that_goes_meanwhile_takes_no_other_along(world: World) -> None:
+    """Guards against a whole block left out because one file of it was removed."""
+    for name in "abc":
+        world.file(f"/x/{name}.jpg", record("", "image", [1]))
+    searcher = world.searcher()
+    world.catalog.remove(["/x/b.jpg"])
+    assert paths(searcher.duplicates()) == [("/x/a.jpg", "/x/c.jpg")]
+
+
 @pytest.mark.parametrize("threshold", [0.0, 1.5, -1.0])
 def test_threshold_is_a_cosine(world: World, threshold: float) -> None:
     """Guards against a percentage typed as threshold that finds nothing, silently."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from search_world import DirectedEncoder, World, record
 
 from rzen.encoders.dummy import DummyEncoder
-from rzen.errors import EncoderError, UsageError
+from rzen.errors import CatalogError, EncoderError, UsageError
 from rzen.index.filters import Filters
 from rzen.search.query import Query, build_query
 from rzen.search.searcher import OTHERS, Mode, Searcher
@@ -213,6 +213,25 @@ def test_stale_after_a_change(library: World) -> None:
     library.catalog.remove(["/x/boat.txt"])
     assert searcher.is_stale()
     assert "boat.txt" not in names(searcher.search(build_query("red boat"), mode="dense"))
+
+
+def test_similar_to_what_was_indexed_anew_meanwhile(library: World) -> None:
+    """Guards against an assertion where another process changed the index."""
+    searcher = library.searcher()
+    library.file("/x/boat.txt", record("the red boat came back"))
+    with pytest.raises(CatalogError, match="changed meanwhile: search again"):
+        searcher.similar("/x/boat.txt")
+    assert "sea.txt" in names(library.searcher().similar("/x/boat.txt"))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("group", [True, False])
+def test_more_hits_than_anyone_can_count(library: World, mode: Mode, group: bool) -> None:
+    """Guards against numbers that SQLite cannot hold, and a search that never ends."""
+    searcher = library.searcher()
+    query = build_query("harbour")
+    expected = names(searcher.search(query, mode=mode, group=group, k=1000))
+    assert names(searcher.search(query, mode=mode, group=group, k=10**30)) == expected
 
 
 def test_what_cannot_be_encoded_is_named(library: World, tmp_path: Path) -> None:

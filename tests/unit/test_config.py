@@ -1,0 +1,65 @@
+"""Settings: which source wins, and what is said when one is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from rzen.config import load_settings, parse_override
+from rzen.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of whoever runs the tests."""
+    (tmp_path / "config.toml").write_text("")
+    monkeypatch.setenv("RZEN_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.delenv("RZEN_ENCODER", raising=False)
+
+
+def test_the_nearer_source_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Defaults < file < environment < command line; a mix-up would ignore what users typed."""
+    assert load_settings().search.k == 10
+    (tmp_path / "config.toml").write_text("[search]\nk = 11\nrank_constant = 30\n")
+    assert load_settings().search.k == 11
+    monkeypatch.setenv("RZEN_SEARCH__K", "12")
+    assert load_settings().search.k == 12
+    settings = load_settings(overrides={"search.k": 13})
+    assert (settings.search.k, settings.search.rank_constant) == (13, 30)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"search.kk": 3}, "search.kk"),
+        ({"search.k": 0}, "search.k"),
+        ({"encoder.x": 1}, "encoder"),
+        ({"search": 3}, "search"),
+    ],
+)
+def test_a_wrong_setting_is_named(overrides: dict[str, object], said: str) -> None:
+    """A misspelt setting that is ignored would look as if it had no effect."""
+    with pytest.raises(UsageError, match=said):
+        load_settings(overrides=overrides)
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    """A traceback of the TOML parser tells nothing about where the file lies."""
+    (tmp_path / "bad.toml").write_text("k = ")
+    with pytest.raises(UsageError, match=r"bad\.toml"):
+        load_settings(tmp_path / "bad.toml")
+
+
+def test_secrets_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key in the environment must be neither refused as unknown nor quoted."""
+    monkeypatch.setenv("RZEN_OPENAI_API_KEY", "sk-secret")
+    load_settings()
+    monkeypatch.setenv("RZEN_API_TOKEN", "sk-secret")
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    assert "sk-secret" not in str(caught.value)
+
+
+def test_override_needs_a_value() -> None:
+    """`--set search.k 3` is an easy slip."""
+    with pytest.raises(UsageError, match="NAME=VALUE"):
+        parse_override("search.k")
