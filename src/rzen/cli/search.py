@@ -74,7 +74,7 @@ def run(  # noqa: PLR0913 (one parameter an option)
         if rerank:
             from rzen.encoders.cross_encoder import CrossEncoderReranker
 
-            reranker = CrossEncoderReranker(rerank)
+            reranker = CrossEncoderReranker(rerank, device=opened.settings.device)
         hits = opened.search(
             text,
             image=image,

@@ -20,6 +20,7 @@ _BOMS: tuple[tuple[bytes, str], ...] = (
 )
 _CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\r\f\v\b\x1b")
 _CONTROL_SHARE = 0.001
+_ALIKE = 0.15  # of charset-normalizer's measure of disorder, in [0, 1]
 _DETECT_BYTES = 256 * 1024
 _HTML_NAMES = frozenset({".html", ".htm", ".xhtml"})
 # Possessive and atomic throughout: comments that were found are not taken apart again.
@@ -139,8 +140,18 @@ def _is_utf8(head: bytes) -> bool:
 def _detect(data: bytes) -> str | None:
     from charset_normalizer import from_bytes  # noqa: PLC0415
 
-    best = from_bytes(data[:_DETECT_BYTES]).best()
-    return best.encoding if best else None
+    matches = from_bytes(data[:_DETECT_BYTES])
+    best = matches.best()
+    if best is None:
+        return None
+    # Short texts fit several code pages alike; the western one is by far the commonest.
+    western = any(
+        "cp1252" in match.could_be_from_charset
+        and match.coherence >= best.coherence
+        and match.chaos <= best.chaos + _ALIKE
+        for match in matches
+    )
+    return "cp1252" if western else best.encoding
 
 
 def _decode(data: bytes) -> tuple[str, str]:

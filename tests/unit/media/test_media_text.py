@@ -196,3 +196,18 @@ def test_neighbours_share_the_last_sentence() -> None:
 def test_one_endless_word_is_cut() -> None:
     spans = text.passages("x" * 2500, chars=1000, overlap=0)
     assert spans == [(0, 1000), (1000, 2000), (2000, 2500)]
+
+
+@pytest.mark.parametrize(
+    ("words", "encoding"),
+    [
+        ("Café crème brûlée, déjà vu, naïve façade\n" * 3, "cp1252"),
+        ("A situação não está fácil, então vocês precisam ter paciência.\n", "cp1252"),
+        ("Die Größe der Tür überraschte die Gäste, sie hörten schöne Klänge.\n", "cp1252"),
+        ("Zażółć gęślą jaźń. Mężczyzna poszedł do sklepu po chleb i mleko.\n", "cp1250"),
+        ("Příliš žluťoučký kůň úpěl ďábelské ódy. Večer šel muž domů.\n", "cp1250"),
+    ],
+)
+def test_code_pages_are_told_apart(words: str, encoding: str) -> None:
+    """French read as Baltic ("crčme brūlée") can neither be found nor quoted."""
+    assert text.read(words.encode(encoding), limits=Limits()).text == words
