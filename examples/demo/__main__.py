@@ -37,8 +37,9 @@ def main() -> int:
         made = ", ".join(f"{count} {name}" for name, count in sorted(report.records.items()))
         say(
             f"{report.indexed} files indexed ({made or 'nothing new'}), {report.unchanged} "
-            f"unchanged, {len(report.failed)} failed, in {report.seconds:.1f} s\n"
+            f"unchanged, {len(report.failed)} failed, in {report.seconds:.1f} s"
         )
+        say()
         for failure in report.failed:
             complain(f"{failure.uri}: {failure.reason}")
         blocks, surprises = _search(index, by_name)
@@ -95,7 +96,9 @@ def _ask(index: Index) -> list[Block]:
     blocks = []
     for question in QUESTIONS:
         answer = index.ask(question)
-        say(f"ask: {question}\n     {answer.text}")
+        say(f"ask: {question}")
+        for line in answer.text.splitlines():
+            say(f"     {line}")
         for cite in answer.citations:
             say(f"     [{cite.number}] {Path(cite.hit.uri).name} {place(cite.hit)}".rstrip())
         say()
@@ -138,7 +141,8 @@ def _farewell(page: Path, surprises: list[str]) -> None:
         complain(f"not as expected: {surprise}")
     rzen = Path(sys.executable).parent / "rzen"
     command = "rzen" if shutil.which("rzen") else str(rzen)
-    say(f"All of it on one page: {page.absolute()}\n")
+    say(f"All of it on one page: {page.absolute()}")
+    say()
     say("Now your own files:")
     say(f"  {command} index ~/Pictures ~/Documents")
     say(f'  {command} search "a boat on a lake" --open')
