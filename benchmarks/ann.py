@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from benchmarks.exact_search import K, alike, independent, recall
 from benchmarks.results import Section, medians_ms
+from rzen.config import available_cores
 from rzen.index.ann import RECALL, AnnStore
-from rzen.index.compact import CompactStore, available_cores, quantise
+from rzen.index.compact import CompactStore, quantise
 
 DIM = 384
 QUERIES = 200

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.results import Section, medians_ms
-from rzen.index.compact import CompactStore, available_cores
+from rzen.config import available_cores
+from rzen.index.compact import CompactStore
 from rzen.index.exact import ExactStore
 
 K = 10

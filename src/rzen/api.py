@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from rzen.config import Limits, Settings, load_settings
 from rzen.encoders import registry
@@ -22,10 +22,8 @@ from rzen.rag.answer import answer
 from rzen.rag.context import readable_first
 from rzen.search.duplicates import DuplicateGroup
 from rzen.search.query import MediaInput, Query, build_query
-from rzen.search.searcher import Searcher
+from rzen.search.searcher import Mode, Searcher
 from rzen.types import Answer, Hit
-
-Mode = Literal["hybrid", "dense", "text"]
 
 
 def load(name_or_path: str, *, device: str = "auto", limits: Limits | None = None) -> Encoder:

@@ -14,8 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rzen.config import available_cores
 from rzen.errors import MissingExtraError
-from rzen.index.compact import available_cores
 from rzen.index.exact import ExactStore
 from rzen.index.narrowing import Numbers
 from rzen.types import Vectors

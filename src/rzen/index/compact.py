@@ -12,7 +12,6 @@ in float32 and float64 as in an exact scan. The integer products come from NumKo
 
 import importlib
 import importlib.util
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rzen.config import available_cores
 from rzen.errors import MissingExtraError
 from rzen.index.exact import ExactStore
 from rzen.index.narrowing import Floats
@@ -136,10 +136,3 @@ def _products(query_BD: NDArray[np.int8]) -> Callable[[NDArray[np.int8]], NDArra
 def executor() -> ThreadPoolExecutor:
     """Threads that all compact stores of the process share."""
     return ThreadPoolExecutor(available_cores(), thread_name_prefix="rzen-scan")
-
-
-def available_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

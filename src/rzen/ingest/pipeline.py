@@ -14,10 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rzen.config import Settings
+from rzen.config import Settings, available_cores
 from rzen.errors import MediaError
 from rzen.index.catalog import Catalog
-from rzen.index.compact import available_cores
 from rzen.ingest.discover import Found, discover, indexed_roots
 from rzen.ingest.report import Failure, Progress, Report
 from rzen.ingest.segment import TASK, Segment, arguments, unpack

@@ -1,6 +1,5 @@
 """onnxruntime sessions with bounded threads."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rzen.config import available_cores
 from rzen.errors import EncoderError, MissingExtraError
 
 _MOST_THREADS = 8
@@ -17,9 +17,7 @@ T = TypeVar("T")
 
 def default_threads() -> int:
     """The cores this process may use, eight at most: these networks gain little from more."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(_MOST_THREADS, len(os.sched_getaffinity(0)))
-    return min(_MOST_THREADS, os.cpu_count() or 1)
+    return min(_MOST_THREADS, available_cores())
 
 
 class Network:
