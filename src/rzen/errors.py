@@ -37,3 +37,7 @@ class CatalogError(RzenError):
 
 class FingerprintError(CatalogError):
     """An index was made by another encoder than the one at hand; both are named."""
+
+
+class DataError(RzenError):
+    """A data set, a predictions file or a score file cannot be read, built or compared."""

@@ -66,10 +66,10 @@ class Video:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
-    """One page of a PDF.
+    """One page of a PDF, or a page that is a picture (a scan, page 1 of 1).
 
     Attributes:
-        source: the document, or the page's pixels when they are rendered already.
+        source: the document or picture, or the page's pixels when they are rendered already.
         number: counted from 1.
         text: the page's text layer or OCR where it is known already; ``None`` means "read it".
     """
@@ -360,11 +360,13 @@ class Encoded:
         vectors: (N, D); rows in ``failed`` are zero.
         failed: row -> why.
         warnings: row -> what the caller should know.
+        tokens: that were read for all rows, padding left out; ``None`` if the encoder cannot say.
     """
 
     vectors: Vectors
     failed: Mapping[int, str] = field(default_factory=dict)
     warnings: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    tokens: int | None = None
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> Vectors:
         """The (N, D) array.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rzen.config import Limits
 from rzen.errors import MediaError
-from rzen.media import image, pdf, video
+from rzen.media import image, ocr, pdf, video
 from rzen.media.formats import Kind, sniff
 from rzen.media.source import label
 from rzen.types import Frames, Image, MediaBudget, Page, Part, Source, Text, Video
@@ -54,16 +54,31 @@ def open(part: Part, *, budget: MediaBudget, limits: Limits) -> Opened:
             local = _local(source, "video")
             return Opened(frames=video.sample(local, t_start, t_end, budget=budget, limits=limits))
         case Page(source, number, text):
-            page = pdf.sheet(
-                _local(source, "pdf"),
-                number=number,
-                pixels=budget.page_pixels,
-                limits=limits,
-                read_pixels=text is None,
-            )
-            return Opened(
-                frames=Frames(pixels=(page.pixels,)), text=page.text if text is None else text
-            )
+            return _open_page(source, number, text, budget, limits)
+
+
+def _open_page(
+    source: Source, number: int, text: str | None, budget: MediaBudget, limits: Limits
+) -> Opened:
+    local = _local(source, "pdf", "image")
+    if sniff(local) == "pdf":
+        page = pdf.sheet(
+            local,
+            number=number,
+            pixels=budget.page_pixels,
+            limits=limits,
+            read_pixels=text is None,
+        )
+        return Opened(
+            frames=Frames(pixels=(page.pixels,)), text=page.text if text is None else text
+        )
+    if number != 1:
+        raise MediaError(f"{label(local)}: a picture is one page, there is no page {number}")
+    scan = image.read(local, pixels=budget.page_pixels, limits=limits)
+    if text is None:
+        legible = image.read(local, pixels=limits.page_pixels, limits=limits)
+        text = ocr.read(legible.pixels) if ocr.available() else ""
+    return Opened(frames=Frames(pixels=(scan.pixels,)), text=text)
 
 
 _WANTED: dict[Kind, str] = {
@@ -74,7 +89,7 @@ _WANTED: dict[Kind, str] = {
 }
 
 
-def _local(source: Source, wanted: Kind) -> Path | bytes:
+def _local(source: Source, *wanted: Kind) -> Path | bytes:
     assert not isinstance(source, Frames)
     if isinstance(source, str):
         raise MediaError(
@@ -82,8 +97,9 @@ def _local(source: Source, wanted: Kind) -> Path | bytes:
             "(a Path, not a str)"
         )
     kind = sniff(source)
-    if kind != wanted:
+    if kind not in wanted:
         raise MediaError(
-            f"{label(source)}: its content is {kind}, not {wanted}: give it as {_WANTED[kind]}"
+            f"{label(source)}: its content is {kind}, not {' or '.join(wanted)}: give it as "
+            f"{_WANTED[kind]}"
         )
     return source

@@ -1,0 +1,1 @@
+"""rzen-bench: the suite that is built from packages and needs no hub."""

@@ -1,0 +1,1 @@
+"""Measuring an encoder: suites, metrics, reports."""
