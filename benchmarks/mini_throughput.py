@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import debian
 from benchmarks.results import Section, medians_ms
+from rzen.data.bench import suite as bench
 from rzen.encoders.mini import assets
 from rzen.encoders.mini.conse import ImageTower, square
 from rzen.encoders.mini.text import TextTower
-from rzen.types import Text
 
 THREADS = 2
 TARGET = 2.5
@@ -93,11 +92,11 @@ def _sentences(torch: Any, found: assets.Assets, *, count: int, repeats: int) ->
     tower = TextTower(found.text_network, found.vocabulary, threads=THREADS)
     theirs = SentenceTransformer(str(get_model_path()), device="cpu")
     eager = partial(_eagerly, torch, str(get_model_path()))
-    pairs = debian.glosses(max(count, 512))
-    parts = [pair.document.parts[0] for pair in pairs[:count]]
-    glosses = [part.text for part in parts if isinstance(part, Text)]
+    defined = bench.load(bench.folder(), "test", "glosses-t2t")
+    glosses = [each.text for each in defined.documents.values()][:count]
+    names = [query.content.text for query in defined.queries]
     kinds: dict[str, list[str]] = {
-        "names": [pair.query for pair in pairs[:count]],
+        "names": names[:count],
         "sentences": glosses,
         "passages": [" ".join(glosses[i : i + 12]) for i in range(0, count - 12, 8)],
     }

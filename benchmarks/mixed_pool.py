@@ -1,7 +1,7 @@
-"""Pictures, pages and passages in one pool: does one kind crowd out the others with mini?
+"""All modalities in one pool: does one kind crowd out the others with mini?
 
 python -m benchmarks.mixed_pool          the table, with the constants that are shipped
-python -m benchmarks.mixed_pool --fit    fits them on the validation half and writes them
+python -m benchmarks.mixed_pool --fit    fits them on the validation split and writes them
 """
 
 import argparse
@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import debian
 from benchmarks.results import Section
 from rzen.config import SearchSettings
+from rzen.data.bench import suite as bench
 from rzen.encoders.mini import calibration
 from rzen.encoders.mini.encoder import MiniEncoder
 from rzen.index.catalog import Catalog
@@ -24,16 +24,16 @@ from rzen.index.exact import ExactStore
 from rzen.index.filters import Filters
 from rzen.search.lists import Ranked, Rows, dense_list, text_list
 from rzen.search.rank_fusion import add_log_odds, fuse_kinds, reciprocal_rank_fusion
-from rzen.types import Calibration, Content, Modality, Page, Record, Text, Vectors
+from rzen.types import Calibration, Modality, Record, Vectors
 
-KINDS: tuple[Modality, ...] = ("text", "image", "page")
+KINDS: tuple[Modality, ...] = ("text", "image", "page", "video")
 TOP = 10
 Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pool:
-    """One half of the data: B queries against the M documents of all three kinds.
+    """One split of rzen-bench: B queries against the M documents of all kinds.
 
     Attributes:
         cosine_BM: similarities.
@@ -64,83 +64,85 @@ class Pool:
 
 def run(quick: bool = False) -> list[Section]:
     """Recall in the mixed pool, before and after calibration."""
-    return _sections(pools(120 if quick else 560))
+    del quick  # a minute at most
+    return _sections(pools())
 
 
-def _sections(halves: Mapping[str, Pool]) -> list[Section]:
+def _sections(splits: Mapping[str, Pool]) -> list[Section]:
     shipped = calibration.load()
     constants = [shipped[kind] for kind in KINDS]
     rows, means, tilt = [], {}, {}
-    for half, pool in halves.items():
-        rows.append([half, "each kind alone", *_cells(_recalls(pool, pool.cosine_BM, mixed=False))])
+    for split, pool in splits.items():
+        rows.append(
+            [split, "each kind alone", *_cells(_recalls(pool, pool.cosine_BM, mixed=False))]
+        )
         for name, scores in (
             ("cosine", pool.cosine_BM),
             ("calibrated", pool.scores(constants)),
         ):
             recalls = _recalls(pool, scores)
-            means[half, name] = float(np.mean(recalls))
+            means[split, name] = float(np.mean(recalls))
             shares = _shares(pool, scores)
-            tilt[half, name] = max(abs(share - 1 / len(KINDS)) for share in shares)
-            rows.append([half, name, *_cells(recalls), *_cells(shares)])
-    rows = [[*row, *([""] * (8 - len(row)))] for row in rows]
+            asked = [float((pool.kind_B == number).mean()) for number in range(len(KINDS))]
+            tilt[split, name] = max(
+                abs(share - part) for share, part in zip(shares, asked, strict=True)
+            )
+            rows.append([split, name, *_cells(recalls), *_cells(shares)])
+    rows = [[*row, *([""] * (2 + 2 * len(KINDS) - len(row)))] for row in rows]
     gain = means["test", "calibrated"] - means["test", "cosine"]
-    sizes = ", ".join(f"{half} {len(pool.kind_M)}" for half, pool in halves.items())
+    sizes = ", ".join(f"{split} {len(pool.kind_M)}" for split, pool in splits.items())
     claim = (
-        f"On the test half the mean recall@{TOP} over the three kinds is "
+        f"On the test split the mean recall@{TOP} over the kinds is "
         f"{means['test', 'calibrated']:.3f} with calibrated scores, {means['test', 'cosine']:.3f} "
         f"with plain cosines ({gain:+.3f}). Mini's pictures are sums of text vectors, so there is "
         "little of the gap between modalities that trained encoders have, and little to win in "
-        "ranking. Calibration evens out who is shown (the share of a kind is off an even third by "
-        f"{tilt['test', 'calibrated']:.2f} at most, {tilt['test', 'cosine']:.2f} with cosines) and "
-        "gives a score that means the same for every kind."
+        "ranking. What calibration gives is a score that means the same for every kind; the share "
+        "of a kind among what is shown is off its share of the queries by "
+        f"{tilt['test', 'calibrated']:.2f} at most, {tilt['test', 'cosine']:.2f} with cosines."
     )
     names = [f"recall@{TOP} {kind}" for kind in KINDS] + [f"share of {kind}" for kind in KINDS]
     table = Section(
         title="One pool of pictures, pages and passages (mini)",
         claim=claim,
-        columns=["half", "scores", *names],
+        columns=["split", "scores", *names],
         rows=rows,
         notes=[
-            f"documents: {sizes}; split by concept; each kind about a third of its pool",
-            "image: captioned stamps of tuxpaint-stamps-default",
-            "page: R's manuals, asked for by headings that are taken out of the text",
-            "text: WordNet's glosses, asked for by their nouns, which are taken out of the text",
+            f"documents: {sizes}; the mixed pool of rzen-bench, split by concept",
             f"share: of the {TOP} best documents over all queries",
-            "data from Debian packages, fetched by name",
         ],
     )
-    return [table, _fusion(halves, shipped), _reliability(halves["test"], constants)]
+    return [table, _fusion(splits, shipped), _reliability(splits["test"], constants)]
 
 
-def _fusion(halves: Mapping[str, Pool], fitted: Mapping[Modality, Calibration]) -> Section:
+def _fusion(splits: Mapping[str, Pool], fitted: Mapping[Modality, Calibration]) -> Section:
     """Vectors and words together: how their lists are fused decides what is crowded out."""
     weight = SearchSettings().words_weight
     rows, means = [], {}
-    for half, pool in halves.items():
+    for split, pool in splits.items():
         ways = _ranked(pool, fitted, weight)
         for name, rankings in ways.items():
             recalls = [_found(pool, rankings, depth) for depth in (1, TOP)]
-            means[half, name] = [float(np.mean(each)) for each in recalls]
-            rows.append([half, name, *_cells(recalls[0]), *_cells(recalls[1])])
+            means[split, name] = [float(np.mean(each)) for each in recalls]
+            rows.append([split, name, *_cells(recalls[0]), *_cells(recalls[1])])
     plain = means["test", "reciprocal rank fusion, calibrated"]
     kinds, ours = means["test", "hybrid by kinds"], means["test", "hybrid, calibrated"]
     return Section(
         title="Vectors and words in the mixed pool (mini)",
         claim=(
-            "Test half, means over the three kinds: hybrid search as it is with mini has recall@1 "
+            "Test split, means over the kinds: hybrid search as it is with mini has recall@1 "
             f"{ours[0]:.3f} and recall@{TOP} {ours[1]:.3f}, as it is without a calibration "
             f"{kinds[0]:.3f} and {kinds[1]:.3f}; plain reciprocal rank fusion of the calibrated "
             f"list and the words {plain[0]:.3f} and {plain[1]:.3f}."
         ),
         columns=[
-            "half",
+            "split",
             "ranked by",
             *(f"recall@{depth} {kind}" for depth in (1, TOP) for kind in KINDS),
         ],
         rows=rows,
         notes=[
             f"hybrid, calibrated: log-odds of the score plus {weight} x BM25 over the best BM25",
-            "that weight was chosen on the validation half",
+            "that weight was chosen on the validation split",
             "hybrid by kinds: what encoders without a calibration get, from plain cosines",
             "no list of words holds a picture, so fusion by ranks puts pictures behind",
         ],
@@ -200,45 +202,33 @@ def _found(pool: Pool, rankings: Sequence[Sequence[int]], depth: int) -> list[fl
     return [float(found_B[pool.kind_B == number].mean()) for number in range(len(KINDS))]
 
 
-def _words(document: Content) -> str:
-    texts = (part.text for part in document.parts if isinstance(part, Text | Page))
-    return "\n".join(text for text in texts if text)
+def pools() -> dict[str, Pool]:
+    """The pool of each split that is measured with."""
+    encoder, suite = MiniEncoder(), bench.folder()
+    bench.manifest(suite)  # says what to do if it is not there
+    return {split: _pool(encoder, suite, split) for split in bench.MEASURED}
 
 
-def pools(count: int) -> dict[str, Pool]:
-    """The two halves, ``count`` pairs of pages and passages over both; all the pictures."""
-    encoder = MiniEncoder()
-    pairs = {
-        "text": debian.glosses(count),
-        "image": debian.stamps()[:: 1 if count > 300 else 4],
-        "page": debian.pages(count, encoder.budget),
-    }
-    halves = {}
-    for half in ("validation", "test"):
-        chosen = [
-            (number, pair)
-            for number, kind in enumerate(KINDS)
-            for pair in pairs[kind]
-            if pair.validation == (half == "validation")
-        ]
-        queries = [Content(Text(pair.query)) for _, pair in chosen]
-        query_BD = np.asarray(encoder.encode(queries, role="query"))
-        documents = [pair.document for _, pair in chosen]
-        document_MD = np.asarray(encoder.encode(documents, role="document"))
-        kinds = np.array([number for number, _ in chosen])
-        # Pictures with the same caption answer the same query.
-        asked = np.array([f"{number} {pair.query}" for number, pair in chosen])
-        halves[half] = Pool(
-            cosine_BM=(query_BD @ document_MD.T).astype(np.float64),
-            right_BM=asked[:, None] == asked[None, :],
-            kind_B=kinds,
-            kind_M=kinds,
-            query_B=[pair.query for _, pair in chosen],
-            query_BD=query_BD,
-            text_M=[_words(document) for document in documents],
-            document_MD=document_MD,
-        )
-    return halves
+def _pool(encoder: MiniEncoder, suite: Path, split: str) -> Pool:
+    asked = [bench.load(suite, split, f"mixed-{kind}") for kind in KINDS]
+    documents = dict(asked[0].documents)
+    numbers = {name: number for number, name in enumerate(documents)}
+    queries = [(kind, query) for kind, each in enumerate(asked) for query in each.queries]
+    query_BD = np.asarray(encoder.encode([query.content for _, query in queries], role="query"))
+    document_MD = np.asarray(encoder.encode(list(documents.values()), role="document"))
+    right_BM = np.zeros((len(queries), len(documents)), np.bool_)
+    for row, (_, query) in enumerate(queries):
+        right_BM[row, [numbers[label] for label in query.labels]] = True
+    return Pool(
+        cosine_BM=(query_BD @ document_MD.T).astype(np.float64),
+        right_BM=right_BM,
+        kind_B=np.array([kind for kind, _ in queries]),
+        kind_M=np.array([KINDS.index(each.modality) for each in documents.values()]),
+        query_B=[query.content.text for _, query in queries],
+        query_BD=query_BD,
+        text_M=[document.text for document in documents.values()],
+        document_MD=document_MD,
+    )
 
 
 def fit(pool: Pool) -> list[Calibration]:
@@ -252,7 +242,7 @@ def fit(pool: Pool) -> list[Calibration]:
     from scipy.optimize import minimize  # type: ignore[import-untyped]
 
     def constants(values: Floats) -> list[Calibration]:
-        slopes, intercepts = np.exp(values[:3]), [0.0, *values[3:5]]
+        slopes, intercepts = np.exp(values[: len(KINDS)]), [0.0, *values[len(KINDS) :]]
         return [
             Calibration(slope=float(slope), intercept=float(intercept))
             for slope, intercept in zip(slopes, intercepts, strict=True)
@@ -263,7 +253,8 @@ def fit(pool: Pool) -> list[Calibration]:
         odds = np.exp(scores - scores.max(axis=1, keepdims=True))
         return float(-np.log((odds * pool.right_BM).sum(1) / odds.sum(1) + 1e-12).mean())
 
-    ranking = constants(minimize(surprise, [3.0, 3.0, 3.0, 0.0, 0.0], method="L-BFGS-B").x)
+    start = [3.0] * len(KINDS) + [0.0] * (len(KINDS) - 1)
+    ranking = constants(minimize(surprise, start, method="L-BFGS-B").x)
     score, right = _best(pool, ranking)
 
     def doubt(values: Floats) -> float:
@@ -320,7 +311,7 @@ def _reliability(pool: Pool, constants: Sequence[Calibration]) -> Section:
         title="What a score of mini means",
         claim=(
             f"A score is the probability that a hit among the {TOP} best is the right one; on the "
-            f"test half it is off by {error:.3f} on average."
+            f"test split it is off by {error:.3f} on average."
         ),
         columns=["score", "hits", "mean score", "share that was right"],
         rows=rows,
@@ -334,12 +325,10 @@ def _cells(values: Sequence[float]) -> list[str]:
 
 def _write(constants: Sequence[Calibration]) -> Path:
     named = dict(zip(KINDS, constants, strict=True))
-    named["video"] = named["image"]
     lines = [
         "# Maps cosines between a text query and a document of mini to comparable scores.",
         "# Written by: python -m benchmarks.mixed_pool --fit",
-        "# Fitted on the validation half of a mixed pool (stamps, R's manuals, WordNet's glosses).",
-        "# Video has no data of its own: its frames go the way of pictures, so do its constants.",
+        "# Fitted on the mixed pool of rzen-bench's validation split.",
     ]
     for kind, each in named.items():
         lines += ["", f"[{kind}]", f"slope = {each.slope:.3f}", f"intercept = {each.intercept:.3f}"]
@@ -353,10 +342,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--fit", action="store_true", help="fit and write the shipped constants")
     fits = parser.parse_args().fit
-    halves = pools(560)
+    splits = pools()
     if fits:
-        print(f"written: {_write(fit(halves['validation']))}")
-    for section in _sections(halves):
+        print(f"written: {_write(fit(splits['validation']))}")
+    for section in _sections(splits):
         print(section.markdown())
 
 

@@ -106,6 +106,16 @@ class Content:
         kinds = {type(part) for part in self.parts}
         return next((name for kind, name in ranks.items() if kind in kinds), "text")
 
+    @property
+    def text(self) -> str:
+        r"""What of it can be read without opening anything: its texts and known texts of pages.
+
+        >>> Content(Text("at night"), Page(b"...", 3, "a harbour")).text
+        'at night\na harbour'
+        """
+        texts = (part.text for part in self.parts if isinstance(part, Text | Page))
+        return "\n".join(text for text in texts if text)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:

@@ -11,6 +11,7 @@ from rzen.cli import (
     ask,
     config,
     duplicates,
+    evaluation,
     index,
     listing,
     output,
@@ -49,6 +50,7 @@ app = typer.Typer(
 )
 for name, verb in VERBS.items():
     app.command(name)(verb)
+app.add_typer(evaluation.app, name="eval")
 
 
 def _version(value: bool) -> None:

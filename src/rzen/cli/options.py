@@ -48,6 +48,10 @@ HtmlOption = Annotated[
     typer.Option("--html", metavar="FILE", help="Also write a page with pictures."),
 ]
 OpenOption = Annotated[bool, typer.Option("--open", help="Open that page in the browser.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", parser=given_path, metavar="FOLDER", help="Where the suite lies."),
+]
 ModalityOption = Annotated[
     list[str] | None,
     typer.Option("--modality", "-m", help="Only text, image, video or page. May be repeated."),

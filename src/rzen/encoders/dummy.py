@@ -51,6 +51,7 @@ class DummyEncoder:
 
     dim = _DIM
     modalities: frozenset[Modality] = frozenset(MODALITIES)
+    reads_pages = True
     budget = MediaBudget(
         image_pixels=160 * 160, page_pixels=320 * 320, frame_pixels=160 * 160, frames=4, fps=1.0
     )

@@ -1,7 +1,7 @@
 """Contents opened late and one by one, so that one that cannot be opened fails alone."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from rzen import media
 from rzen.config import Limits
 from rzen.encoders.rows import Rows
 from rzen.errors import EncoderError, RzenError
-from rzen.types import Content, Frames, MediaBudget, Modality
+from rzen.types import Content, Frames, MediaBudget, Modality, Page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,6 +45,10 @@ class Opens(Protocol):
     def budget(self) -> MediaBudget:
         """How much it wants to see."""
 
+    @property
+    def reads_pages(self) -> bool:
+        """Whether the text of a page is of use to it; reading a scan takes seconds."""
+
 
 def open_chunks(
     contents: Sequence[Content], rows: Rows, encoder: Opens, limits: Limits, *, size: int
@@ -76,6 +80,8 @@ def open_content(content: Content, encoder: Opens, limits: Limits) -> list[OpenP
         if modality not in encoder.modalities:
             takes = ", ".join(sorted(encoder.modalities))
             raise EncoderError(f"this encoder does not take {modality}, only {takes}")
+        if isinstance(part, Page) and not encoder.reads_pages:
+            part = replace(part, text="")
         opened = media.open(part, budget=encoder.budget, limits=limits)
         parts.append(OpenPart(modality=modality, frames=opened.frames, text=opened.text))
         if modality != "text" and not parts[-1].pixels and not opened.text.strip():

@@ -44,10 +44,15 @@ class Rows:
         count: N.
         full: dimension of the encoder's vectors.
         dim: how many of them to keep (:func:`check_dim`).
+
+    Attributes:
+        failed: row -> why.
+        tokens: read for all rows; ``None`` until the encoder counts them.
     """
 
     def __init__(self, count: int, full: int, dim: int | None) -> None:
         self.failed: dict[int, str] = {}
+        self.tokens: int | None = None
         self._warnings: dict[int, list[str]] = {}
         self._vectors_ND = np.zeros((count, check_dim(dim, full)), np.float32)
         self._open = set(range(count))
@@ -75,4 +80,9 @@ class Rows:
     def encoded(self) -> Encoded:
         """The whole."""
         assert not self._open, f"rows neither encoded nor failed: {sorted(self._open)[:5]}"
-        return Encoded(vectors=self._vectors_ND, failed=self.failed, warnings=self._warnings)
+        return Encoded(
+            vectors=self._vectors_ND,
+            failed=self.failed,
+            warnings=self._warnings,
+            tokens=self.tokens,
+        )

@@ -60,6 +60,7 @@ class TransformerEncoder:
         known = set(self._model.modalities)
         self._messages = "message" in known
         self._sees = "image" in known
+        self.reads_pages = not self._sees
         # A page is a picture, or else its text; a video needs a model that was made for it.
         self.modalities: frozenset[Modality] = frozenset(
             name for name in MODALITIES if name in known or name == "page"

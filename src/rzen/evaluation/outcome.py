@@ -5,7 +5,7 @@ Shape suffixes: B queries of a set.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -143,7 +143,7 @@ class RunOutcome:
 
     suite: str
     version: str
-    split: str
+    split: Literal["validation", "test"]
     limit: int | None
     encoder: str
     fingerprint: Mapping[str, Any]

@@ -28,8 +28,8 @@ class _Tower:
     def __init__(self, *paths: Path, threads: int) -> None:
         pass
 
-    def encode(self, given: list[str]) -> tuple[np.ndarray, list[bool]]:
-        return np.zeros((len(given), 384), np.float32), []
+    def encode(self, given: list[str]) -> tuple[np.ndarray, list[bool], int]:
+        return np.zeros((len(given), 384), np.float32), [], 0
 
 
 def test_running_imports_no_torch() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from media_files import smooth
+from media_files import picture, smooth
 from rzen.encoders.mini.encoder import MiniEncoder
 from rzen.encoders.model_source import ModelSource
 from rzen.encoders.transformer import TransformerEncoder
@@ -176,3 +176,23 @@ def _opened(frames: Frames) -> Any:
     from rzen.encoders.opening import OpenPart
 
     return OpenPart(modality="image", frames=frames, text="")
+
+
+def test_a_model_that_sees_does_not_wait_for_ocr(
+    tiny: TransformerEncoder, minilm: TransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against two seconds a page for a text that the model never gets."""
+    scans: list[int] = []
+
+    def reads(pixels: np.ndarray) -> str:
+        scans.append(len(pixels))
+        return "what the scan says"
+
+    monkeypatch.setattr("rzen.media.ocr.available", lambda: True)
+    monkeypatch.setattr("rzen.media.ocr.read", reads)
+    scan = Content(Page(picture(smooth(80, 60))))
+    assert tiny.encode([scan], role="document").vectors.any()
+    assert not scans
+    read, said = minilm.encode([scan, Content(Text("what the scan says"))], role="document").vectors
+    np.testing.assert_allclose(read, said, atol=1e-6)
+    assert len(scans) == 1

@@ -63,7 +63,8 @@ def test_decoded_pixels_pass_untouched(make: Callable[[Frames], Any]) -> None:
         (Image("https://example.org/a.jpg"), "fetching URLs is not supported yet"),
         (Image(b""), "the file is empty"),
         (Image(pdf(["x"])), "its content is pdf, not image: give it as a Page"),
-        (Page(picture(smooth(9, 9))), "its content is image, not pdf: give it as an Image"),
+        (Page(b"words"), "its content is text, not pdf or image: give it as a Text"),
+        (Page(picture(smooth(9, 9)), 2), "a picture is one page, there is no page 2"),
         (Video(b"words"), "its content is text, not video: give it as a Text"),
         (Image(Path("/no/such/file.png")), "cannot be opened"),
     ],
@@ -71,6 +72,28 @@ def test_decoded_pixels_pass_untouched(make: Callable[[Frames], Any]) -> None:
 def test_what_it_refuses(part: Part, said: str) -> None:
     with pytest.raises(MediaError, match=said):
         opened(part)
+
+
+def test_a_page_may_be_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against scans that are refused, read again though their text is known, or unread."""
+    read: list[tuple[int, ...]] = []
+
+    def reads(pixels: Any) -> str:
+        read.append(pixels.shape)
+        return "what it says"
+
+    monkeypatch.setattr("rzen.media.ocr.available", lambda: True)
+    monkeypatch.setattr("rzen.media.ocr.read", reads)
+    scan = picture(smooth(400, 200))
+    assert opened(Page(scan, 1, "known")).text == "known"
+    assert not read
+    found = opened(Page(scan))
+    assert found.text == "what it says"
+    assert read == [(200, 400, 3)]  # legible: not what the encoder's budget leaves of it
+    assert found.frames is not None
+    assert found.frames.pixels[0].shape == (100, 200, 3)
+    monkeypatch.setattr("rzen.media.ocr.available", lambda: False)
+    assert opened(Page(scan)).text == ""
 
 
 def test_a_budget_of_one_pixel() -> None:

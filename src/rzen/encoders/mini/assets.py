@@ -154,7 +154,7 @@ def _export(files: Mapping[str, Path], folder: Path, *, threads: int) -> None:
             for name in ("imagenet1k_clean_names.json", "imagenet1k_gpt_names_descriptions.json")
         )
         tower = TextTower(aside / _TEXT_NETWORK, files["tokenizer.json"], threads=threads)
-        vectors, _ = tower.encode(class_texts(names, descriptions))
+        vectors, _, _ = tower.encode(class_texts(names, descriptions))
         np.save(aside / _CLASSES, vectors)
         for path in (*aside.iterdir(), aside):
             _sync(path)

@@ -45,6 +45,7 @@ class MiniEncoder:
 
     dim = TEXT_DIM
     modalities: frozenset[Modality] = frozenset(MODALITIES)
+    reads_pages = True
     budget = MediaBudget(
         image_pixels=320 * 320, page_pixels=320 * 320, frame_pixels=320 * 320, frames=8, fps=0.5
     )
@@ -93,6 +94,7 @@ class MiniEncoder:
         """See :class:`rzen.protocols.Encoder`."""
         del role, instruction
         rows = Rows(len(contents), self.dim, dim)
+        rows.tokens = 0
         for chunk in open_chunks(contents, rows, self, self._limits, size=_CHUNK):
             self._encode_chunk(chunk, rows)
         return rows.encoded()
@@ -101,7 +103,8 @@ class MiniEncoder:
         parts = [(row, part) for row, opened in chunk for part in opened]
         worded = [(row, part) for row, part in parts if part.text.strip() or not part.pixels]
         seen = [(row, part) for row, part in parts if part.pixels]
-        texts, cut = self._texts.encode([part.text for _, part in worded])
+        texts, cut, tokens = self._texts.encode([part.text for _, part in worded])
+        rows.tokens = (rows.tokens or 0) + tokens
         pictures = self._images.encode([frame for _, part in seen for frame in part.pixels])
 
         sums = {row: np.zeros(self.dim) for row, _ in chunk}

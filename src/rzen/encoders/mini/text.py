@@ -43,10 +43,10 @@ class TextTower:
         self._lock = threading.Lock()
         self._loaded: tuple[Network, Tokenizer] | None = None
 
-    def encode(self, texts: Sequence[str]) -> tuple[Vectors, list[bool]]:
-        """Vectors (N, 384), and for each text whether something of it was left out."""
+    def encode(self, texts: Sequence[str]) -> tuple[Vectors, list[bool], int]:
+        """Vectors (N, 384), for each text whether something of it was left out, and all tokens."""
         if not texts:
-            return np.zeros((0, TEXT_DIM), np.float32), []
+            return np.zeros((0, TEXT_DIM), np.float32), [], 0
         pieces: list[list[int]] = []
         owners: list[int] = []
         cut: list[bool] = []
@@ -57,7 +57,7 @@ class TextTower:
             cut.append(lost)
         sums = np.zeros((len(texts), TEXT_DIM))
         np.add.at(sums, owners, self._run(pieces))
-        return unit(sums), cut
+        return unit(sums), cut, sum(map(len, pieces))
 
     def _pieces(self, text: str) -> tuple[list[list[int]], bool]:
         """The token ids of each piece, with [CLS] and [SEP]; and whether the end is missing."""

@@ -1,0 +1,141 @@
+"""Two runs over the same queries: is the difference more than chance?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rzen.errors import DataError
+from rzen.evaluation.metrics import per_query
+from rzen.evaluation.outcome import RunOutcome, SetOutcome
+from rzen.evaluation.predictions import read_predictions
+from rzen.evaluation.report_comparison import ComparisonRow, holm
+from rzen.evaluation.run_folder import predictions_file, read_run
+from rzen.evaluation.statistics import Comparison, compare, compare_over_sets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunComparison:
+    """What :func:`compare_runs` finds.
+
+    Attributes:
+        first: name of the first run's encoder.
+        second: of the second's.
+        rows: one for each set that both ran.
+        overall: of the plain mean over those sets.
+        facts: label -> value.
+        warnings: what would mislead a reader who does not know it.
+    """
+
+    first: str
+    second: str
+    rows: tuple[ComparisonRow, ...]
+    overall: ComparisonRow
+    facts: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """The comparison as JSON; ``p_holm`` is corrected for the number of sets."""
+        corrected = holm([row.p_value for row in self.rows])
+        return {
+            "first": self.first,
+            "second": self.second,
+            **self.facts,
+            "overall": _row_document(self.overall),
+            "sets": [
+                {**_row_document(row), "p_holm": p_value}
+                for row, p_value in zip(self.rows, corrected, strict=True)
+            ],
+            "warnings": list(self.warnings),
+        }
+
+
+def compare_runs(first: Path, second: Path) -> RunComparison:
+    """Compares two runs query by query, on the main figure of each set.
+
+    Args:
+        first: the folder of a run.
+        second: the folder of the other.
+
+    Raises:
+        DataError: if one is no whole run, or they differ in suite, version, split or limit.
+        MissingExtraError: if a library of the extra ``eval`` is not installed.
+    """
+    one, other = read_run(first), read_run(second)
+    for name in ("suite", "version", "split", "limit"):
+        mine, theirs = getattr(one, name), getattr(other, name)
+        if mine != theirs:
+            raise DataError(
+                f"{first} and {second} do not compare: {name} {mine} and {theirs}: run both over "
+                "the same data"
+            )
+    names = {each.name for each in other.sets}
+    common = [each for each in one.sets if each.name in names]
+    if not common:
+        raise DataError(f"{first} and {second} have no set in common: there is nothing to compare")
+    by_name = {each.name: each for each in other.sets}
+    pairs = [(_values(first, each), _values(second, by_name[each.name])) for each in common]
+    rows = [
+        _row(each.name, each.value, by_name[each.name].value, _compared(each.name, *pair))
+        for each, pair in zip(common, pairs, strict=True)
+    ]
+    mean, other_mean = (
+        sum(getattr(row, which) for row in rows) / len(rows) for which in ("first", "second")
+    )
+    both = compare_over_sets([mine for mine, _ in pairs], [theirs for _, theirs in pairs])
+    return RunComparison(
+        first=one.encoder,
+        second=other.encoder,
+        rows=tuple(rows),
+        overall=_row("mean over sets", mean, other_mean, both),
+        facts={
+            "suite": one.suite,
+            "version": one.version,
+            "split": one.split,
+            "limit": "none" if one.limit is None else str(one.limit),
+        },
+        warnings=tuple(_warnings(one, other)),
+    )
+
+
+def _values(folder: Path, each: SetOutcome) -> NDArray[np.float64]:
+    rankings = read_predictions(predictions_file(folder, each.name)).rankings
+    return per_query(rankings)[each.metric]
+
+
+def _compared(name: str, mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> Comparison:
+    try:
+        return compare(mine, theirs)
+    except DataError as error:
+        raise DataError(f"set {name!r}: {error}") from None
+
+
+def _row(name: str, first: float, second: float, found: Comparison) -> ComparisonRow:
+    return ComparisonRow(
+        set=name,
+        first=first,
+        second=second,
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+        p_value=found.p_value,
+    )
+
+
+def _row_document(row: ComparisonRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in row.__slots__}
+
+
+def _warnings(one: RunOutcome, other: RunOutcome) -> list[str]:
+    mine, theirs = ({each.name for each in run.sets} for run in (one, other))
+    said = [
+        f"only {run.encoder} was run on {', '.join(sorted(alone))}: left out of the comparison"
+        for run, alone in ((one, mine - theirs), (other, theirs - mine))
+        if alone
+    ]
+    if one.limit is not None:
+        said.append(f"only the first {one.limit} queries of each set: not the suite's own figures")
+    return said

@@ -1,0 +1,209 @@
+"""The suites by name: rzen-bench, built on this machine, and MMEB-V2 from a folder of its files.
+
+A folder for MMEB-V2 has a folder for each set, named like it. In it lie either ``rows.jsonl`` or
+``*.parquet`` files of an image task, or ``queries``, ``corpus`` and ``qrels`` of a document task
+(``.jsonl`` or ``.parquet``; paths in them are relative to the set's folder), or a set as rzen
+stores it (``set.json``), which is the way for video tasks.
+"""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from rzen.data.bench import suite as bench
+from rzen.data.retrieval_set import RetrievalSet
+from rzen.data.storage import read_set
+from rzen.errors import DataError, MissingExtraError, UsageError
+from rzen.evaluation.mmeb_rows import SetReading, document_set, image_set
+from rzen.evaluation.mmeb_sets import SETS, MmebSet
+
+MMEB = "mmeb-v2"
+NAMES = (bench.NAME, MMEB)
+
+Split = Literal["validation", "test"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """Sets under one name and version.
+
+    Attributes:
+        name: of the suite.
+        version: of its data, a hash.
+        split: what of it is measured.
+        sets: names, in order.
+        load: name -> set.
+        missing: name of a set that belongs to the suite and is not here -> why.
+        folder: where it lies.
+    """
+
+    name: str
+    version: str
+    split: Split
+    sets: tuple[str, ...]
+    load: Callable[[str], RetrievalSet]
+    folder: Path
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def only(self, names: Sequence[str]) -> "Suite":
+        """The suite reduced to some of its sets; the others count as missing.
+
+        Raises:
+            UsageError: if it has no such set.
+        """
+        for name in names:
+            if name not in self.sets:
+                raise UsageError(
+                    f"{self.name} has no set {name!r}{_hint(name, self.sets)}: its sets are "
+                    f"{', '.join(self.sets)}"
+                )
+        left_out = {name: "not asked for" for name in self.sets if name not in names}
+        return Suite(
+            name=self.name,
+            version=self.version,
+            split=self.split,
+            sets=tuple(name for name in self.sets if name in names),
+            load=self.load,
+            folder=self.folder,
+            missing={**self.missing, **left_out},
+        )
+
+
+def check_suite_name(name: str) -> None:
+    """Does nothing for a known suite.
+
+    Raises:
+        UsageError: if there is none of that name; the nearest one is named.
+    """
+    if name not in NAMES:
+        raise UsageError(
+            f"there is no suite {name!r}{_hint(name, NAMES)}: take one of {', '.join(NAMES)}"
+        )
+
+
+def open_suite(name: str, *, split: Split = "test", data: Path | None = None) -> Suite:
+    """Opens a suite.
+
+    Args:
+        name: one of :data:`NAMES`.
+        split: of rzen-bench; MMEB-V2 has the test split alone.
+        data: the folder of MMEB-V2's files; for rzen-bench, where it was built if not in the cache.
+
+    Raises:
+        UsageError: if there is no such suite, or it needs a folder.
+        DataError: if its data are not there or damaged.
+    """
+    check_suite_name(name)
+    return _bench(split, data) if name == bench.NAME else _mmeb(split, data)
+
+
+def _bench(split: Split, data: Path | None) -> Suite:
+    folder = data or bench.folder()
+    about = bench.manifest(folder)
+    return Suite(
+        name=bench.NAME,
+        version=about["version"],
+        split=split,
+        sets=tuple(about["sets"][split]),
+        load=lambda name: bench.load(folder, split, name),
+        folder=folder,
+    )
+
+
+def _mmeb(split: Split, data: Path | None) -> Suite:
+    if data is None:
+        raise UsageError(
+            f"{MMEB} is read from a folder of its files: give it with --data FOLDER, a folder for "
+            "each set in it"
+        )
+    if split != "test":
+        raise UsageError(f"{MMEB} has the test split alone: leave out --split")
+    here = [each for each in SETS if (data / each.name).is_dir()]
+    if not here:
+        names = ", ".join(each.name for each in SETS[:3])
+        raise DataError(f"{data}: there is no set of {MMEB} in it, no folder named {names} ...")
+    known = {each.name: each for each in here}
+    return Suite(
+        name=MMEB,
+        version=_version(data / each.name for each in here),
+        split=split,
+        sets=tuple(known),
+        load=lambda name: _mmeb_set(known[name], data / name),
+        folder=data,
+        missing={each.name: f"not in {data.name}" for each in SETS if each.name not in known},
+    )
+
+
+def _mmeb_set(about: MmebSet, folder: Path) -> RetrievalSet:
+    if (folder / "set.json").is_file():
+        return read_set(folder, root=folder)
+    if about.modality == "visdoc":
+        queries, corpus, qrels = (_table(folder, name) for name in ("queries", "corpus", "qrels"))
+        return _noted(document_set(about.name, queries, corpus, qrels, folder))
+    if about.modality == "image":
+        return _noted(image_set(about.name, _table(folder, "rows"), folder))
+    raise DataError(
+        f"{folder}: video tasks are read as rzen stores sets (set.json, queries.jsonl, "
+        "documents.jsonl), which are not there: write them with rzen.data.storage.write_set"
+    )
+
+
+def _noted(reading: SetReading) -> RetrievalSet:
+    """The set, with what was left out said where readers look."""
+    return replace(reading.made, about=" ".join([reading.made.about, *reading.notes]))
+
+
+def _table(folder: Path, name: str) -> Iterator[Mapping[str, Any]]:
+    lines = folder / f"{name}.jsonl"
+    if lines.is_file():
+        return _read_lines(lines)
+    columns = sorted(folder.glob(f"{name}*.parquet")) or (
+        sorted(folder.glob("*.parquet")) if name == "rows" else []
+    )
+    if not columns:
+        raise DataError(f"{folder}: there is neither {name}.jsonl nor {name}*.parquet in it")
+    return _read_parquet(columns)
+
+
+def _read_lines(file: Path) -> Iterator[Mapping[str, Any]]:
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise DataError(f"{file}, line {number}: {error}: fetch it again") from None
+            if not isinstance(row, dict):
+                raise DataError(f"{file}, line {number}: not an object: fetch it again")
+            yield row
+
+
+def _read_parquet(files: Sequence[Path]) -> Iterator[Mapping[str, Any]]:
+    try:
+        import pyarrow.parquet  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError("pyarrow", "eval") from None
+    for file in files:
+        try:
+            for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=256):
+                yield from batch.to_pylist()
+        except pyarrow.lib.ArrowException as error:
+            raise DataError(f"cannot read {file}: {error}: fetch it again") from None
+
+
+def _version(folders: Iterator[Path]) -> str:
+    """A hash over names and sizes: what tells two downloads apart without reading them all."""
+    whole = hashlib.sha256()
+    for folder in folders:
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            whole.update(f"{file.relative_to(folder.parent).as_posix()} ".encode())
+            whole.update(f"{file.stat().st_size}\n".encode())
+    return whole.hexdigest()[:12]
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f" (did you mean {close[0]!r}?)" if close else ""
