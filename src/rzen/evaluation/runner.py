@@ -52,8 +52,8 @@ def run(
         DataError: if a set is damaged, or the folder cannot be written.
         EncoderError: if the encoder gives something else than unit vectors, or can encode none of
             a set's queries or documents.
-        UsageError: if the limit is less than 1, the encoder takes no set of the suite, or the folder
-            holds results of something else.
+        UsageError: if the limit is less than 1, the encoder takes no set of the suite, or the
+            folder holds results of something else.
     """
     started = time.monotonic()
     plan = _plan(suite, encoder, output, limit)

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 import media_files
 from evaluation_sets import text_set
-from rzen.data.bench.majority import majority_accuracy
 from rzen.data.retrieval_set import Query, RetrievalSet
 from rzen.evaluation import baselines
 from rzen.evaluation.baselines import Baselines, majority, random_order, thumbnails, words
@@ -187,7 +186,7 @@ def test_majority_is_the_commonest_training_answer_for_the_question() -> None:
     )
     test = [("what?", "red"), ("what?", "blue"), ("is it?", "no"), ("never seen?", "no")]
     found = majority(Pools(questions(test)), [example(*row) for row in train])
-    assert found == majority_accuracy(train, ((q, [a]) for q, a in test)) == 0.75
+    assert found == 0.75
 
 
 def test_answers_that_are_equally_common_are_not_a_tie() -> None:

@@ -2,8 +2,7 @@
 
 The package's rows are uneven ("is there not a red shape?" is almost always answered "yes"), so that
 a table from questions to answers is right 67 times in 100 without looking. Here every answer that
-occurs for a question occurs equally often, and what such a table still gets is given by
-:func:`majority`.
+occurs for a question occurs equally often; what such a table still gets is the baseline "majority".
 
 The pictures have 24 concepts (3 shapes in 8 colours), too few to split by: this set, alone in the
 suite, is split by picture. The package's test pictures are the test; a fifth of its training
@@ -22,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rzen.data.bench.concepts import Split, stable_number
-from rzen.data.bench.majority import majority_accuracy
 from rzen.data.bench.workshop import Workshop
 from rzen.data.retrieval_set import Query, RetrievalSet
 from rzen.errors import DataError
@@ -112,16 +110,6 @@ def examples(shop: Workshop) -> Iterator[Example]:
             positives=(Content(Text(row.answer)),),
             negatives=tuple(Content(Text(answer)) for answer in others),
         )
-
-
-def majority(shop: Workshop, split: Split) -> dict[str, float]:
-    """What a table from questions to their commonest training answers gets, by set."""
-    train = ((row.question, row.answer) for row in _rows(shop.fetch(SET)).of["train"])
-    return {
-        SET: majority_accuracy(
-            train, ((row.question, (row.answer,)) for row in _chosen(shop, split))
-        )
-    }
 
 
 def balanced(
