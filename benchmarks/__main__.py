@@ -9,7 +9,15 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-ALL = ("exact_search", "ann", "ingest", "cold_start", "mini_throughput", "mixed_pool")
+ALL = (
+    "exact_search",
+    "ann",
+    "ingest",
+    "cold_start",
+    "mini_throughput",
+    "mini_variants",
+    "mixed_pool",
+)
 RESULTS = Path(__file__).parent / "RESULTS.md"
 PARTS = Path(__file__).parent / "results"
 LIBRARIES = ("numpy", "onnxruntime", "torch", "sentence-transformers", "faiss-cpu", "lancedb")
