@@ -34,7 +34,7 @@ _WHITE: _Paper = (255, 255, 255)
 _OTHER_PAPERS: tuple[_Paper, ...] = ((170, 170, 170), (80, 80, 80))
 _INVISIBLE = 8  # of 255: alpha below is no part of the picture
 _DIFFERENT = 40  # of 255: a channel that differs by this much from the paper is seen
-_LEAST_SEEN = 0.15  # of the picture's area
+_LEAST_SEEN = 0.15  # of the pixels that are not transparent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +177,8 @@ def _near_duplicates(shop: Workshop) -> frozenset[str]:
 
 
 def _seen(pixels_HW4: _Pixels, paper: _Paper) -> float:
-    """The share of the sheet that can be told from the paper."""
+    """The share of the picture that can be told from the paper."""
     alpha_HW1 = pixels_HW4[:, :, 3:].astype(np.float32) / 255
     shown_HW3 = (pixels_HW4[:, :, :3] - np.asarray(paper, np.float32)) * alpha_HW1
-    return float((np.abs(shown_HW3).max(2) > _DIFFERENT).mean())
+    seen = (np.abs(shown_HW3).max(2) > _DIFFERENT).sum()
+    return float(seen / max(1, (pixels_HW4[:, :, 3] > _INVISIBLE).sum()))
