@@ -91,7 +91,7 @@ def examples(shop: Workshop) -> Iterator[Example]:
     """Training pairs in both directions, between styles, and with classes."""
     by_meaning: dict[Meaning, list[tuple[Style, Content]]] = defaultdict(list)
     for package, style in _TRAINED:
-        for picture in _usable(shop, style, "test"):
+        for picture in _usable(shop, style, "train"):
             shown, caption = _shown(shop, picture), Content(Text(picture.caption))
             yield Example(task="image retrieval", query=caption, positives=(shown,))
             yield Example(task="image retrieval", query=shown, positives=(caption,))
