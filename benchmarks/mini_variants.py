@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.results import Section
 from rzen.data.bench import suite as bench
-from rzen.data.bench.concepts import Split
+from rzen.data.bench.language.concepts import Split
 from rzen.encoders.mini import assets, conse
 from rzen.encoders.mini.encoder import MiniEncoder
 from rzen.encoders.mini.graphs import efficientnet_lite

@@ -24,7 +24,7 @@ from transformers import AutoProcessor, Qwen2VLForConditionalGeneration
 from rzen import media
 from rzen.config import Limits
 from rzen.encoders.rows import Rows
-from rzen.evaluation.fidelity import Fidelity, check
+from rzen.evaluation.fidelity.agreement import Fidelity, check
 from rzen.types import (
     MODALITIES,
     Calibration,

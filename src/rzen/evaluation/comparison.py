@@ -12,9 +12,31 @@ from rzen.errors import DataError
 from rzen.evaluation.metrics import per_query
 from rzen.evaluation.outcome import RunOutcome, SetOutcome
 from rzen.evaluation.predictions import read_predictions
-from rzen.evaluation.report_comparison import ComparisonRow, holm
 from rzen.evaluation.run_folder import predictions_file, read_run
-from rzen.evaluation.statistics import Comparison, compare, compare_over_sets
+from rzen.evaluation.statistics import Comparison, compare, compare_over_sets, holm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonRow:
+    """One set of two runs.
+
+    Attributes:
+        set: its name.
+        first: the first run's main figure, a fraction.
+        second: the second's.
+        difference: first less second.
+        low: of the interval of the difference (95 %).
+        high: of the interval of the difference.
+        p_value: of this set alone, not corrected.
+    """
+
+    set: str
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from rzen.data.retrieval_set import Group, RetrievalSet
 from rzen.errors import DataError, UsageError
 from rzen.evaluation.baselines import Baselines
 from rzen.evaluation.metrics import KEYS
-from rzen.evaluation.mmeb_sets import find_set
+from rzen.evaluation.mmeb.sets import find_set
 from rzen.evaluation.outcome import RunOutcome, SetOutcome
 from rzen.evaluation.progress import Meter, Progress
 from rzen.evaluation.run_folder import RunFolder

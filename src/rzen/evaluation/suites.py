@@ -18,8 +18,8 @@ from rzen.data.bench import suite as bench
 from rzen.data.retrieval_set import RetrievalSet
 from rzen.data.storage import read_set
 from rzen.errors import DataError, MissingExtraError, UsageError
-from rzen.evaluation.mmeb_rows import SetReading, document_set, image_set
-from rzen.evaluation.mmeb_sets import SETS, MmebSet
+from rzen.evaluation.mmeb.rows import SetReading, document_set, image_set
+from rzen.evaluation.mmeb.sets import SETS, MmebSet
 
 MMEB = "mmeb-v2"
 NAMES = (bench.NAME, MMEB)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from rzen.render.shown import shown
 from rzen.types import Answer, Hit
 
 SNIPPET_CHARS = 320
@@ -140,12 +141,6 @@ def _is_playable(hit: Hit) -> bool:
     return hit.modality == "video" and Path(hit.uri).suffix.lower() in VIDEO_SUFFIXES
 
 
-def _shown(text: str) -> str:
-    """Text without what HTML cannot carry: control characters and lone surrogates."""
-    clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in clean)
-
-
 @cache
 def _resource(name: str) -> str:
     return files("rzen.render").joinpath(name).read_text(encoding="utf-8")
@@ -166,6 +161,6 @@ def _template() -> Any:
         data_url=_data_url,
         file_name=_name,
         playable=_is_playable,
-        shown=_shown,
+        shown=shown,
     )
     return environment.from_string(_resource("page.html.j2"))

@@ -26,7 +26,7 @@ def run(
     """
     from rzen.cli.pages import write_page
     from rzen.evaluation.comparison import compare_runs
-    from rzen.evaluation.report import render_comparison
+    from rzen.evaluation.report.comparison_page import render_comparison
 
     found = compare_runs(first, second)
     if html or open_page:

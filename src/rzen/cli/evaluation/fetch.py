@@ -22,7 +22,7 @@ def run(
     from rzen.data.bench import suite
     from rzen.data.bench.build import build
     from rzen.errors import DataError
-    from rzen.evaluation.datasheet import write_datasheet
+    from rzen.evaluation.report.datasheet import write_datasheet
 
     folder = suite.folder()
     try:

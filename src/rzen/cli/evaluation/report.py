@@ -34,8 +34,8 @@ def run(
 ) -> None:
     """Summarize score files: means by modality and family, what is missing, what is extra."""
     from rzen.cli.pages import write_page
-    from rzen.evaluation.mmeb import summarize
-    from rzen.evaluation.report import render_mmeb
+    from rzen.evaluation.mmeb.score_files import summarize
+    from rzen.evaluation.report.mmeb_page import render_mmeb
     from rzen.evaluation.suites import check_suite_name
 
     if suite:
@@ -57,7 +57,8 @@ def _report_runs(
     folders: list[Path], data: Path | None, html: Path | None, open_page: bool, json: bool
 ) -> None:
     from rzen.cli.pages import write_page
-    from rzen.evaluation.report import render_run, summarise_run
+    from rzen.evaluation.report.overview import summarise_run
+    from rzen.evaluation.report.run_page import render_run
     from rzen.evaluation.run_folder import read_run
     from rzen.evaluation.suites import open_suite
 

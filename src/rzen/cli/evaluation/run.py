@@ -72,7 +72,8 @@ def run(  # noqa: PLR0913 (one parameter an option)
     from rzen.cli.pages import write_page
     from rzen.config import load_settings, parse_override
     from rzen.encoders import create
-    from rzen.evaluation.report import render_run, summarise_run
+    from rzen.evaluation.report.overview import summarise_run
+    from rzen.evaluation.report.run_page import render_run
     from rzen.evaluation.run_folder import read_run
     from rzen.evaluation.runner import run as evaluate
     from rzen.evaluation.suites import open_suite

@@ -13,19 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from rzen.data.bench import (
-    composed_tasks,
-    document_tasks,
-    grounding_tasks,
-    mixed_pool,
-    packages,
-    picture_tasks,
-    question_tasks,
-    text_tasks,
-    video_tasks,
-)
-from rzen.data.bench.concepts import Split
+from rzen.data.bench import mixed_pool, packages
+from rzen.data.bench.documents import tasks as document_tasks
+from rzen.data.bench.language.concepts import Split
+from rzen.data.bench.pictures import composed_tasks, grounding_tasks, question_tasks
+from rzen.data.bench.pictures import retrieval_tasks as picture_tasks
 from rzen.data.bench.suite import EDITION, MANIFEST, MEASURED, NAME, folder
+from rzen.data.bench.texts import tasks as text_tasks
+from rzen.data.bench.videos import tasks as video_tasks
 from rzen.data.bench.workshop import Workshop
 from rzen.data.retrieval_set import RetrievalSet
 from rzen.data.storage import write_examples, write_set

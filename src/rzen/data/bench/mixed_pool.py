@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from rzen.data.bench.concepts import concept, stable_number
+from rzen.data.bench.language.concepts import concept, stable_number
 from rzen.data.retrieval_set import Query, RetrievalSet
 from rzen.types import Content, Modality
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rzen.config import cache_folder
-from rzen.data.bench.concepts import Split
+from rzen.data.bench.language.concepts import Split
 from rzen.data.retrieval_set import RetrievalSet
 from rzen.data.storage import read_examples, read_set
 from rzen.errors import DataError

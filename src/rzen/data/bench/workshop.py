@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rzen.data.bench.concepts import stable_number
+from rzen.data.bench.language.concepts import stable_number
 from rzen.types import Image, Page, Video
 
 _CLIP_FPS = 8

@@ -9,7 +9,7 @@ import pytest
 
 from rzen.data.bench import build as building
 from rzen.data.bench import suite
-from rzen.data.bench.concepts import Split
+from rzen.data.bench.language.concepts import Split
 from rzen.data.bench.workshop import Workshop
 from rzen.data.retrieval_set import Query, RetrievalSet
 from rzen.errors import DataError

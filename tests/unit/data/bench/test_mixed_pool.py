@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rzen.data.bench import mixed_pool
-from rzen.data.bench.concepts import concept
+from rzen.data.bench.language.concepts import concept
 from rzen.data.retrieval_set import Query, RetrievalSet
 from rzen.types import Content, Image, Page, Part, Text, Video
 

@@ -1,0 +1,1 @@
+"""Tasks over the pages of the manuals of R."""

@@ -1,0 +1,1 @@
+"""Tasks over pictures: captions, classes, styles, edits, scenes, questions."""

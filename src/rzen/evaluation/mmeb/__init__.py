@@ -1,0 +1,1 @@
+"""MMEB-V2: its 78 sets, its rows, and what a score file of it says."""
