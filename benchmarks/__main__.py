@@ -15,6 +15,7 @@ ALL = (
     "ingest",
     "cold_start",
     "mini_throughput",
+    "evaluation_cost",
     "mini_variants",
     "mixed_pool",
 )
