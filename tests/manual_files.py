@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 320, 400
 LEFT = 40.0
 HEAD, TOP, FOOT = 372.0, 335.0, 20.0  # baselines of the running head, the first line and the foot
 
-_ASTERISK = 0x80  # the code of "∗" in the font below
+_ASTERISK = 0x80  # the code of U+2217 in the font below
 _FONT = (
     b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding << /Type /Encoding "
     b"/BaseEncoding /WinAnsiEncoding /Differences [%d /asteriskmath] >> >>" % _ASTERISK
@@ -168,8 +168,9 @@ def _outline(entries: Sequence[Entry], kids: Sequence[str], root: int) -> list[b
         ]
         following = f" /Next {behind[0]} 0 R" if behind else ""
         objects.append(
-            f"<< /Title ({entry.title}) /Parent {parent} 0 R{following} /Dest [{kids[entry.page - 1]}"
-            f" /XYZ {LEFT} {entry.y} 0] {_ends(number, numbers, parents)} >>".encode()
+            f"<< /Title ({entry.title}) /Parent {parent} 0 R{following} "
+            f"/Dest [{kids[entry.page - 1]} /XYZ {LEFT} {entry.y} 0] "
+            f"{_ends(number, numbers, parents)} >>".encode()
         )
     return objects
 
