@@ -185,9 +185,15 @@ def test_what_stands_on_pages_of_two_splits_belongs_to_the_test(
 def test_titles_of_all_splits_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Guards against a question of the test that was trained with another answer."""
     title = of("test")
-    sections = [section(title, 1, 1), section(of("train"), 2, 2), section(title.upper(), 2, 2)]
+    sections = [
+        section(title, 1, 1),
+        section(of("train"), 2, 2),
+        section(title.upper(), 2, 2, rank=2),
+    ]
     found = made(monkeypatch, tmp_path, manual(sections, pages([1, 2])))
-    assert found["test"][0].titles[title.lower()] == 2
+    pool, _ = found["test"]
+    assert [each.title for each in pool.sections] == [title]
+    assert pool.titles[title.lower()] == 2
 
 
 def test_phrases_are_found_as_whole_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -169,6 +169,23 @@ def test_a_page_that_asks_is_no_document(made: dict[Split, dict[str, RetrievalSe
                 }
 
 
+def test_a_page_that_is_the_only_answer_does_not_ask(
+    tmp_path: Path, manuals_package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against queries whose answers all ask: of three pages, the middle one is of both."""
+    related: dict[str, dict[str, int]] = {}
+    for letter in "abcdefgh":
+        first, middle, last = (f"{letter}{place}" for place in "123")
+        related |= {first: {middle: 2}, middle: {first: 2, last: 2}, last: {middle: 2}}
+    monkeypatch.setattr(tasks, "partners", lambda _: related)
+    shop = shop_at(tmp_path, manuals_package)
+    pool, _ = document_pool.pools(manuals_package, "test")
+    pages = {name: Content(Text(name)) for name in related}
+    found = tasks._related_pages(shop, pool, pages, "test")
+    assert len(found.queries) >= 8
+    assert len({query.id[0] for query in found.queries}) == 8
+
+
 def test_scans_have_no_text_layer(scans: RetrievalSet) -> None:
     """Guards against scans that can be read without looking at them."""
     assert scans.documents

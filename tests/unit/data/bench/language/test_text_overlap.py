@@ -9,6 +9,9 @@ def test_pairs_come_in_the_order_of_the_texts() -> None:
     """Guards against pairs of which the stronger text is dropped: the first is the stronger."""
     texts = {"z": STORY, "a": f"{STORY} eleven", "m": STORY}
     assert similar_texts(texts) == [("z", "a"), ("z", "m"), ("a", "m")]
+    other = STORY.replace("e", "")
+    nested = {"z": STORY, "a": other, "m": other, "b": STORY}
+    assert similar_texts(nested) == [("z", "b"), ("a", "m")]
 
 
 @pytest.mark.parametrize(("more", "alike"), [(6, True), (7, False)])

@@ -116,7 +116,7 @@ def test_nouns_find_their_definitions_and_definitions_their_nouns(tmp_path: Path
         ("otter", "one of several otters seen in rivers", False),
         ("sea otter", "what lives in the cold sea near rivers", False),
         ("navigator", "the one who navigates on long voyages", False),
-        ("blackbird", "a thrush or other black one with songs", False),
+        ("seahorse", "a fish with the head of a horse", False),
         ("otter", "small fish eater that lives along rivers", True),
         ("otter", "a slur against one that eats small fish", False),
         ("otter", "eats small fish", False),
