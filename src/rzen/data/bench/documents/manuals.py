@@ -163,7 +163,10 @@ def _sheets(
     for heading in headings:
         heading_lines[heading.page].update(range(*heading.lines))
     for section in found:
-        if len(section.title.split()) > 1 and section.last - section.first < LONGEST_SECTION:
+        if (
+            len(re.findall(r"\w+", section.title)) > 1
+            and section.last - section.first < LONGEST_SECTION
+        ):
             for number in range(section.first, section.last + 1):
                 titles[number].add(section.title)
     sheets = {}

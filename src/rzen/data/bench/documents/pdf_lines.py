@@ -140,14 +140,18 @@ def readable(text: str) -> str:
 
 
 def phrase_pattern(phrase: str) -> re.Pattern[str]:
-    r"""Finds a phrase in the letters of a page: in any case, across line ends and hyphens.
+    r"""Finds the words of a phrase in the letters of a page.
+
+    In any case and with any punctuation, across line ends and hyphens; whole words alone.
 
     >>> bool(phrase_pattern("Load hooks").search("see load\r\nho\x02oks."))
     True
     >>> bool(phrase_pattern("Load hooks").search("Unload hooks"))
     False
+    >>> bool(phrase_pattern("The array() function").search("by the array function"))
+    True
     """
     hyphen = f"(?:[{_SOFT_HYPHENS}]\\s*)?"
-    words = [hyphen.join(map(re.escape, word)) for word in phrase.split()]
-    spaced = r"\s+".join(words)
+    words = [hyphen.join(word) for word in re.findall(r"\w+", phrase)]
+    spaced = r"\W+".join(words) or r"\b\B"  # nothing matches where there are no words
     return re.compile(rf"(?<!\w){spaced}(?!\w)", re.IGNORECASE)

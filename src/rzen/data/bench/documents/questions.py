@@ -8,7 +8,7 @@ from itertools import permutations
 
 from rzen.data.bench.documents.headings import LEAST_LETTERS, Section
 from rzen.data.bench.documents.manuals import LONGEST_SECTION
-from rzen.data.bench.documents.pool import DocumentPool, title_key
+from rzen.data.bench.documents.pool import STRONGEST, DocumentPool, title_key
 from rzen.data.bench.documents.printed_index import IndexTerm
 from rzen.data.bench.language.concepts import Split
 from rzen.data.bench.workshop import Workshop
@@ -69,9 +69,13 @@ def term_questions(shop: Workshop, pool: DocumentPool, split: Split) -> list[Que
     say, names that are plain words, and what another split has a stronger claim to.
     """
     questions = []
+    elsewhere = _claimed_elsewhere(pool, split)
     for manual in pool.manuals.values():
         for term in manual.terms:
             if not _is_term(term) or not pool.claims(manual.name, term.pages, split):
+                continue
+            if title_key(term.words) in elsewhere:
+                shop.tallies["manuals-index-t2p: terms dropped, asked in a stronger split"] += 1
                 continue
             named = [
                 name
@@ -92,6 +96,17 @@ def term_questions(shop: Workshop, pool: DocumentPool, split: Split) -> list[Que
         alone
     )
     return alone
+
+
+def _claimed_elsewhere(pool: DocumentPool, split: Split) -> frozenset[str]:
+    """Terms of any manual that a split with a stronger claim has."""
+    stronger = STRONGEST[: STRONGEST.index(split)]
+    return frozenset(
+        title_key(term.words)
+        for manual in pool.manuals.values()
+        for term in manual.terms
+        if any(pool.claims(manual.name, term.pages, other) for other in stronger)
+    )
 
 
 def partners(pool: DocumentPool) -> dict[str, dict[str, int]]:

@@ -38,12 +38,13 @@ _LONGEST_NAME = 3
 
 
 def split_of(concept: str) -> Split:
-    """The split of all that is about a concept.
+    """The split of all that is about a concept, however its words are set apart.
 
-    >>> split_of("rabbit") == split_of("rabbit") and split_of("boat") in SPLITS
+    >>> split_of("meeting house") == split_of("meetinghouse") and split_of("boat") in SPLITS
     True
     """
-    place = stable_number(f"concept {concept}") / 2**64
+    together = re.sub(r"[\s-]", "", concept)
+    place = stable_number(f"concept {together}") / 2**64
     for split, share in _SHARES:
         if place < share:
             return split

@@ -215,6 +215,9 @@ def _familiar(
 
 def _says_itself(sense: NounSense) -> bool:
     """Whether the definition has a word of the nouns, one that begins alike, or a part of one."""
+    every = re.findall(r"[a-z]+", sense.definition.lower())
+    if any(each in {noun, f"{noun}s", f"{noun}es"} for each in every for noun in sense.nouns):
+        return True
     said = _words(sense.definition)
     stems = {word[:_STEM] for word in said}
     return any(

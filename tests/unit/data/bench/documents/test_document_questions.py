@@ -187,6 +187,20 @@ def test_terms_go_to_the_strongest_split_of_their_pages(shop: Workshop) -> None:
     assert term_questions(shop, of, "train") == []
 
 
+def test_a_term_is_asked_in_one_split_whichever_manual_has_it(shop: Workshop) -> None:
+    """Guards against a question of the test that is trained with, for another page."""
+    of = pool(
+        texts={2: "load hooks", 5: "load hooks"},
+        terms=[term("load hooks", 2), term("Load hooks", 5)],
+        splits={5: "train"},
+    )
+    assert terms(shop, of) == {"load hooks": {"R-x-2": 2}}
+    before = shop.tallies.copy()
+    assert term_questions(shop, of, "train") == []
+    left_out = shop.tallies - before
+    assert left_out["manuals-index-t2p: terms dropped, asked in a stronger split"] == 1
+
+
 def test_partners_are_the_other_pages_of_a_section() -> None:
     """Guards against a page that is its own answer, and neighbours of other sections."""
     assert partners(pool(section("a", 2, 4), section("b", 5, 6))) == {

@@ -123,6 +123,15 @@ def test_a_heading_is_hidden_where_no_section_of_its_own_is_asked(tmp_path: Path
     ]
 
 
+def test_a_title_of_one_hyphenated_word_is_hidden_where_it_is_repeated(tmp_path: Path) -> None:
+    """Guards against titles that can be asked for, and stay readable for want of a blank."""
+    said = ["The ways of Zero finding are many and", *prose(3)]
+    leaf = Leaf(label="1", rows=down(heading("1 Zero-finding", 17), said))
+    (sheet,) = read_manual(write_manual(tmp_path / "R-two.pdf", [leaf])).sheets.values()
+    assert "ways of" in sheet.text
+    assert "zero" not in sheet.text.lower()
+
+
 def test_pages_are_drawn_in_the_order_asked(manuals: dict[str, Manual]) -> None:
     """Guards against pictures under the ids of other pages."""
     manual = manuals["R-one"]

@@ -105,10 +105,15 @@ def test_each_line_of_a_phrase_has_a_box(tmp_path: Path) -> None:
         ("Load hooks", "load hookshop", False),
         ("Load hooks", "unload hooks", False),
         ("The (...) argument", "see the (...) argument", True),
+        ("The array() function", "by the array\r\nfunction", True),
+        ("Dot-dot-dot", "see dot dot dot", True),
         ("a.b c", "axb c", False),
+        ("(...)", "see (...) here", False),
     ],
 )
-def test_phrases_are_found_as_they_are_written(phrase: str, letters: str, found: bool) -> None:
+def test_phrases_are_found_whatever_their_punctuation(
+    phrase: str, letters: str, found: bool
+) -> None:
     """Guards against titles that stay readable, and words that are hidden for nothing."""
     assert bool(phrase_pattern(phrase).search(letters)) == found
 

@@ -114,6 +114,7 @@ def test_nouns_find_their_definitions_and_definitions_their_nouns(tmp_path: Path
     [
         ("otter", "an otter that one sees in rivers", False),
         ("otter", "one of several otters seen in rivers", False),
+        ("pul", "a hundred puls are worth one afghani", False),
         ("sea otter", "what lives in the cold sea near rivers", False),
         ("navigator", "the one who navigates on long voyages", False),
         ("seahorse", "a fish with the head of a horse", False),
