@@ -5,8 +5,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rzen.config import Limits, Settings, load_settings
+from rzen.config import Limits, ModelSettings, Settings, load_settings
 from rzen.encoders import registry
+from rzen.encoders.templates import TEMPLATES
 from rzen.errors import CatalogError, UsageError
 from rzen.index import fingerprint, schema
 from rzen.index.catalog import Catalog, Counts, Damage, FileRow
@@ -26,19 +27,26 @@ from rzen.search.searcher import Mode, Searcher
 from rzen.types import Answer, Hit
 
 
-def load(name_or_path: str, *, device: str = "auto", limits: Limits | None = None) -> Encoder:
+def load(
+    name_or_path: str,
+    *,
+    device: str = "auto",
+    limits: Limits | None = None,
+    model: ModelSettings | None = None,
+) -> Encoder:
     """Loads an encoder: "mini", "dummy", the name of a model on a hub, or a local folder.
 
     Args:
         name_or_path: its name.
         device: where a transformer runs: "auto", "cpu", "cuda".
         limits: for the media that it opens itself, such as the picture of a query.
+        model: template, dtype, and which models' own code may run.
 
     Raises:
         EncoderError: if there is no such encoder, or it cannot be loaded.
         MissingExtraError: if the libraries it needs are not installed.
     """
-    return registry.create(name_or_path, device=device, limits=limits)
+    return registry.create(name_or_path, device=device, limits=limits, model=model)
 
 
 class Index:
@@ -257,12 +265,17 @@ class Index:
             wanted = self._encoder_wanted
             if wanted is None:
                 wanted = self.catalog.fingerprint.encoder if self.exists else self.settings.encoder
-            self._encoder = (
-                load(wanted, device=self.settings.device, limits=self.settings.limits)
-                if isinstance(wanted, str)
-                else wanted
-            )
+            self._encoder = self._load(wanted) if isinstance(wanted, str) else wanted
         return self._encoder
+
+    def _load(self, name: str) -> Encoder:
+        """Loads an encoder by the settings; an index remembers the template it was made with."""
+        model = self.settings.model
+        if self.exists and not model.template:
+            known, _, version = self.catalog.fingerprint.template.rpartition("-")
+            if known in TEMPLATES and TEMPLATES[known].id == f"{known}-{version}":
+                model = model.model_copy(update={"template": known})
+        return load(name, device=self.settings.device, limits=self.settings.limits, model=model)
 
     @property
     def catalog(self) -> Catalog:

@@ -39,6 +39,18 @@ class Limits(_Section):
     memory_bytes: int = Field(4 * 2**30, gt=0, description="resident memory of one decoder process")
 
 
+class ModelSettings(_Section):
+    """How a checkpoint is loaded and asked."""
+
+    template: str = Field("", description="prompt template; empty means its family's own")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of the weights; auto: float32 on a CPU, bfloat16 elsewhere"
+    )
+    trust_remote_code: tuple[str, ...] = Field(
+        (), description="names of the models whose own code may run here; none by default"
+    )
+
+
 class IngestSettings(_Section):
     """How files become records."""
 
@@ -81,6 +93,7 @@ class Settings(_Section):
     encoder: str = Field("mini", description="the encoder of new indexes")
     lock_seconds: float = Field(600.0, ge=0, description="how long to wait for another writer")
     device: str = Field("auto", description="where the transformer encoders run: auto, cpu, cuda")
+    model: ModelSettings = ModelSettings()
     limits: Limits = Limits()
     ingest: IngestSettings = IngestSettings()
     search: SearchSettings = SearchSettings()

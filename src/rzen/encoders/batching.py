@@ -1,6 +1,10 @@
 """Batches that waste little on padding and stay within a budget of memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Vector = TypeVar("Vector")
 
 
 def by_length(lengths: Sequence[int], *, tokens: int, items: int) -> Iterator[list[int]]:
@@ -31,3 +35,39 @@ def by_length(lengths: Sequence[int], *, tokens: int, items: int) -> Iterator[li
         batch.append(position)
     if batch:
         yield batch
+
+
+def halving(
+    batch: Sequence[Item],
+    encode: Callable[[Sequence[Item]], Iterable[Vector]],
+    succeed: Callable[[Item, Vector], None],
+    fail: Callable[[Item, Exception], None],
+) -> None:
+    """Encodes a batch; one that fails is halved until what fails is alone.
+
+    >>> done = []
+    >>> halving([1, 0, 2], lambda some: [6 // each for each in some],
+    ...         lambda item, value: done.append((item, value)),
+    ...         lambda item, error: done.append((item, str(error))))
+    >>> done
+    [(1, 6), (0, 'integer division or modulo by zero'), (2, 3)]
+
+    Args:
+        batch: at least one item.
+        encode: items to as many vectors; it may raise anything, for one of them or for memory.
+        succeed: told an item and its vector.
+        fail: told an item and what it raised.
+    """
+    try:
+        vectors = list(encode(batch))
+    # A model, or its device's memory, may fail with anything, for one content.
+    except Exception as error:  # noqa: BLE001
+        if len(batch) == 1:
+            fail(batch[0], error)
+            return
+        middle = len(batch) // 2
+        halving(batch[:middle], encode, succeed, fail)
+        halving(batch[middle:], encode, succeed, fail)
+        return
+    for item, vector in zip(batch, vectors, strict=True):
+        succeed(item, vector)

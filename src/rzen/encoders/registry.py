@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from rzen.config import Limits
+from rzen.config import Limits, ModelSettings
+from rzen.errors import EncoderError
 from rzen.protocols import Encoder
 
 
@@ -32,7 +33,13 @@ def names() -> tuple[str, ...]:
     return tuple(_BUILT_IN)
 
 
-def create(name: str, *, device: str = "auto", limits: Limits | None = None) -> Encoder:
+def create(
+    name: str,
+    *,
+    device: str = "auto",
+    limits: Limits | None = None,
+    model: ModelSettings | None = None,
+) -> Encoder:
     """Loads an encoder.
 
     Args:
@@ -40,6 +47,7 @@ def create(name: str, *, device: str = "auto", limits: Limits | None = None) -> 
             local folder, or a name on the model hub (``"qihoo360/RzenEmbed"``).
         device: where transformers run: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         limits: what decoders may be asked to do with one file; ``None`` takes the defaults.
+        model: how a checkpoint is loaded and asked; ``None`` takes the defaults.
 
     Raises:
         EncoderError: if there is no such encoder, or it cannot be loaded.
@@ -48,9 +56,36 @@ def create(name: str, *, device: str = "auto", limits: Limits | None = None) -> 
     limits = limits or Limits()
     if name in _BUILT_IN:
         return _BUILT_IN[name](device, limits)
+    return _checkpoint(name, device, limits, model or ModelSettings())
+
+
+def _checkpoint(name: str, device: str, limits: Limits, model: ModelSettings) -> Encoder:
+    from rzen.encoders.families import recognise  # noqa: PLC0415
+    from rzen.encoders.loading import describe  # noqa: PLC0415
     from rzen.encoders.model_source import find  # noqa: PLC0415
 
     source = find(name, built_in=names())
+    described = describe(source)
+    found = recognise(described.config, described.files, source.name, described.family)
+    # A model that brings its own modules and is nobody's known one is taken as it is.
+    if found.family.look is not None and (found.sure or "modules.json" not in described.files):
+        from rzen.encoders.vision_language.encoder import VisionLanguageEncoder  # noqa: PLC0415
+
+        return VisionLanguageEncoder(
+            source,
+            described,
+            found.family,
+            template=model.template or described.template,
+            dtype=model.dtype,
+            device=device,
+            limits=limits,
+        )
+    if model.template:
+        raise EncoderError(
+            f"{source.name} is run by sentence-transformers, with the prompts that it brings: it "
+            f"takes no template (asked for: {model.template}); it was taken for one of the "
+            f"{found.family.name} by {found.because}"
+        )
     from rzen.encoders.transformer import TransformerEncoder  # noqa: PLC0415
 
-    return TransformerEncoder(source, device=device, limits=limits)
+    return TransformerEncoder(source, found.family, device=device, limits=limits, model=model)

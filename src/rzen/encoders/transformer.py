@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rzen.config import Limits
-from rzen.encoders.batching import by_length
+from rzen.config import Limits, ModelSettings
+from rzen.encoders.batching import by_length, halving
 from rzen.encoders.checkpoint import Checkpoint, load
+from rzen.encoders.families import OTHER, Family
+from rzen.encoders.loading import reason_of
 from rzen.encoders.model_source import ModelSource
 from rzen.encoders.opening import OpenPart, open_chunks
 from rzen.encoders.rows import Rows
@@ -41,8 +43,10 @@ class TransformerEncoder:
 
     Args:
         source: where the model is.
+        family: its row.
         device: "auto", or one of torch.
         limits: what decoders may be asked to do with one file; ``None`` takes the defaults.
+        model: its dtype, and whether its own code may run.
 
     Raises:
         EncoderError: if the model cannot be loaded.
@@ -52,9 +56,16 @@ class TransformerEncoder:
     calibration: Mapping[Modality, Calibration] = {}
 
     def __init__(
-        self, source: ModelSource, *, device: str = "auto", limits: Limits | None = None
+        self,
+        source: ModelSource,
+        family: Family = OTHER,
+        *,
+        device: str = "auto",
+        limits: Limits | None = None,
+        model: ModelSettings | None = None,
     ) -> None:
-        self._checkpoint: Checkpoint = load(source, device)
+        self.family = family
+        self._checkpoint: Checkpoint = load(source, device, model or ModelSettings())
         self._model = self._checkpoint.model
         self._limits = limits or Limits()
         known = set(self._model.modalities)
@@ -94,10 +105,12 @@ class TransformerEncoder:
     ) -> Encoded:
         """See :class:`rzen.protocols.Encoder`.
 
-        Without an instruction the model's own prompt of the role is used, where it has one.
+        Without an instruction the model's own prompt of the role is used, where it has one; so it
+        is always for models that know fixed prefixes and no instructions.
         """
         rows = Rows(len(contents), self.dim, dim)
-        prompt = self._model.prompts.get(role) if instruction is None else instruction
+        asks_itself = instruction is None or not self.family.follows
+        prompt = self._model.prompts.get(role) if asks_itself else instruction
         for chunk in open_chunks(contents, rows, self, self._limits, size=_CHUNK):
             items = []
             for row, parts in chunk:
@@ -114,21 +127,14 @@ class TransformerEncoder:
         return rows.encoded()
 
     def _run(self, batch: Sequence["_Item"], prompt: str | None, rows: Rows) -> None:
-        """Encodes a batch; one that fails is halved until the bad row is alone."""
-        try:
-            vectors = self._forward(batch, prompt)
-        # A model's processor, or the device's memory, may fail with anything, for one content.
-        except Exception as error:  # noqa: BLE001
-            if len(batch) == 1:
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                rows.fail(batch[0].row, f"the model cannot encode it: {reason}")
-                return
-            middle = len(batch) // 2
-            self._run(batch[:middle], prompt, rows)
-            self._run(batch[middle:], prompt, rows)
-            return
-        for item, vector in zip(batch, vectors, strict=True):
-            rows.put(item.row, vector)
+        halving(
+            batch,
+            lambda some: self._forward(some, prompt),
+            lambda item, vector_D: rows.put(item.row, vector_D),
+            lambda item, error: rows.fail(
+                item.row, f"the model cannot encode it: {reason_of(error)}"
+            ),
+        )
 
     def _forward(self, batch: Sequence["_Item"], prompt: str | None) -> NDArray[np.float32]:
         clips = [clip for item in batch for clip in item.clips]

@@ -160,16 +160,16 @@ def test_the_fingerprint_follows_the_weights(tmp_path: Path, tiny: TransformerEn
     """Fine-tuned weights in the same folder pass for the ones an index was made with."""
     from shutil import copytree
 
-    from rzen.encoders import checkpoint
+    from rzen.encoders import loading
 
     folder = copytree(TINY, tmp_path / "model")
     source = ModelSource(name="copy", folder=folder)
-    assert checkpoint._weights(source, folder) == tiny.fingerprint.weights
+    assert loading.weights_hash(source, folder) == tiny.fingerprint.weights
     weights = folder / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
-    assert checkpoint._weights(source, folder) != tiny.fingerprint.weights
+    assert loading.weights_hash(source, folder) != tiny.fingerprint.weights
 
 
 def _opened(frames: Frames) -> Any:

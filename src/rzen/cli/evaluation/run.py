@@ -83,7 +83,9 @@ def run(  # noqa: PLR0913 (one parameter an option)
         opened = opened.only(only)
     others = [read_run(folder) for folder in beside or ()]
     merged = load_settings(overrides=dict(parse_override(text) for text in settings or ()))
-    model = create(encoder or merged.encoder, device=merged.device, limits=merged.limits)
+    model = create(
+        encoder or merged.encoder, device=merged.device, limits=merged.limits, model=merged.model
+    )
     target = results or _folder(opened, model, limit, bool(only))
     with evaluation_progress() as on_progress:
         done = evaluate(opened, model, target, limit=limit, progress=on_progress)

@@ -39,7 +39,7 @@ class _Row(BaseModel):
     image: str | None = None
     images: _NAMES | None = None
     video_frames: _NAMES | None = None
-    fps: float = Field(1.0, gt=0, allow_inf_nan=False)
+    fps: float | None = Field(None, gt=0, allow_inf_nan=False)
     role: Role = "query"
 
     @property
@@ -142,7 +142,8 @@ def _case(row: _Row, inputs: Path) -> Case:
     pixels = 0
     if row.video_frames:
         frames = tuple(_decoded(inputs, name, row) for name in row.video_frames)
-        times = tuple(at / row.fps for at in range(len(frames)))
+        # Without a speed the frames have no times, and the encoder takes its own.
+        times = tuple(at / row.fps for at in range(len(frames))) if row.fps else ()
         parts.append(Video(Frames(pixels=frames, times=times)))
         pixels += sum(frame.shape[0] * frame.shape[1] for frame in frames)
     for name in row.pictures:

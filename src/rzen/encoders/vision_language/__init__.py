@@ -1,0 +1,1 @@
+"""Universal embedders on vision-language models: templates, pixels, positions, encoder."""

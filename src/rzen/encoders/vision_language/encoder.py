@@ -1,0 +1,256 @@
+"""Universal embedders of the Qwen2-VL and Qwen3-VL kind: the published vectors, for all media.
+
+Prompt, pixels and positions are made here, from the family's row and the template; the network is
+transformers'. Shape suffixes: B contents of a batch, S tokens, D dimensions, P patches, X values of
+a patch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rzen.config import Limits
+from rzen.encoders.batching import by_length, halving
+from rzen.encoders.families import Family, Look
+from rzen.encoders.loading import Description, reason_of
+from rzen.encoders.model_source import ModelSource
+from rzen.encoders.opening import OpenPart, open_content
+from rzen.encoders.rows import Rows
+from rzen.encoders.templates import TEMPLATES, Template
+from rzen.encoders.vision_language.model import Dtype, VisionLanguageModel, load
+from rzen.encoders.vision_language.pixels import patches
+from rzen.encoders.vision_language.positions import multimodal, one_dimensional
+from rzen.encoders.vision_language.prompting import Prompt, Prompter, Shown
+from rzen.errors import EncoderError, RzenError
+from rzen.types import (
+    MODALITIES,
+    Calibration,
+    Content,
+    Encoded,
+    Fingerprint,
+    Modality,
+    Role,
+)
+
+_CHUNK = 64  # contents whose pixels are held at once, at the sizes that the model sees
+_BATCH_TOKENS = {"cpu": 4_096, "cuda": 32_768}
+_BATCH_ITEMS = 64
+
+
+class VisionLanguageEncoder:
+    """A checkpoint asked the way that its family's authors ask it.
+
+    Args:
+        source: where the model is.
+        described: its config.json and files.
+        family: its row; one that rzen runs itself.
+        template: name of another template than the family's.
+        dtype: "auto" means float32 on a CPU, bfloat16 elsewhere.
+        device: "auto", or one of torch.
+        limits: what decoders may be asked to do with one file; ``None`` takes the defaults.
+
+    Raises:
+        EncoderError: if the model cannot be loaded, or there is no such template.
+        MissingExtraError: if the extra ``transformers`` is not installed.
+    """
+
+    calibration: Mapping[Modality, Calibration] = {}
+    reads_pages = False
+    modalities: frozenset[Modality] = frozenset(MODALITIES)
+
+    def __init__(  # noqa: PLR0913 (one parameter a choice)
+        self,
+        source: ModelSource,
+        described: Description,
+        family: Family,
+        *,
+        template: str | None = None,
+        dtype: Dtype = "auto",
+        device: str = "auto",
+        limits: Limits | None = None,
+    ) -> None:
+        assert family.look is not None, "sentence-transformers runs the other families"
+        self.family = family
+        self.template = template_named(template or family.look.template)
+        self.budget = family.budget
+        self._limits = limits or Limits()
+        self._model = load(source, described, device=device, dtype=dtype)
+        self._prompter = _prompter(self._model, self.template, family.look)
+        self.dim = self._model.dim
+        self.fingerprint = Fingerprint(
+            encoder=source.name,
+            weights=self._model.weights,
+            template=self.template.id,
+            pooling="lasttoken",
+            positions=self.template.positions,
+            budget=self.budget,
+            dim=self.dim,
+            environment=self._model.environment,
+        )
+
+    def encode(
+        self,
+        contents: Sequence[Content],
+        *,
+        role: Role,
+        instruction: str | None = None,
+        dim: int | None = None,
+    ) -> Encoded:
+        """See :class:`rzen.protocols.Encoder`.
+
+        Without an instruction, the family's own one for the role and the content's modality is
+        used, where it has one; the empty instruction means none.
+        """
+        rows = Rows(len(contents), self.dim, dim)
+        rows.tokens = 0
+        for start in range(0, len(contents), _CHUNK):
+            chunk = range(start, min(start + _CHUNK, len(contents)))
+            items = [
+                _Item(row, prompt)
+                for row in chunk
+                if (prompt := self._prompt(row, contents[row], role, instruction, rows))
+            ]
+            lengths = [len(item.prompt.ids_S) for item in items]
+            for batch in by_length(lengths, tokens=self._room, items=_BATCH_ITEMS):
+                self._run([items[position] for position in batch], rows)
+        return rows.encoded()
+
+    def _prompt(
+        self, row: int, content: Content, role: Role, instruction: str | None, rows: Rows
+    ) -> Prompt | None:
+        if instruction is None:
+            instruction = self.family.instructions.get((role, content.modality), "")
+        try:
+            prompt = self._prompter.prompt(self._open(content), instruction)
+        except RzenError as error:
+            rows.fail(row, error)
+            return None
+        for warning in prompt.warnings:
+            rows.warn(row, warning)
+        return prompt
+
+    def _open(self, content: Content) -> list[OpenPart]:
+        parts = open_content(content, self, self._limits)
+        for part in parts:
+            if part.modality == "video" and not part.pixels:
+                raise EncoderError("the video has no frames: nothing to encode")
+        return parts
+
+    def _run(self, batch: Sequence["_Item"], rows: Rows) -> None:
+        def succeed(item: _Item, vector_D: NDArray[np.float32]) -> None:
+            rows.put(item.row, vector_D)
+            rows.tokens = (rows.tokens or 0) + len(item.prompt.ids_S)
+
+        def fail(item: _Item, error: Exception) -> None:
+            rows.fail(item.row, f"the model cannot encode it: {reason_of(error)}")
+
+        halving(batch, lambda some: self._pooled([item.prompt for item in some]), succeed, fail)
+
+    def _pooled(self, prompts: Sequence[Prompt]) -> NDArray[np.float32]:
+        """(B, D): the states of the last tokens."""
+        states_BSD = self._states(prompts)
+        last_B = torch.tensor([len(prompt.ids_S) - 1 for prompt in prompts])
+        pooled_BD = states_BSD[torch.arange(len(prompts)), last_B]
+        return np.asarray(pooled_BD.float().cpu().numpy(), np.float32)
+
+    @torch.inference_mode()
+    def _states(self, prompts: Sequence[Prompt]) -> torch.Tensor:
+        """(B, S, D): the states of all tokens after the last norm, padded on the right."""
+        batch = {
+            name: torch.as_tensor(array).to(self._model.device)
+            for name, array in self._batch(prompts).items()
+        }
+        kind = self._model.network.dtype
+        for name in ("pixel_values", "pixel_values_videos"):
+            if name in batch:
+                batch[name] = batch[name].to(kind)
+        found: torch.Tensor = self._model.network(**batch, use_cache=False).last_hidden_state
+        return found
+
+    def _batch(self, prompts: Sequence[Prompt]) -> dict[str, Any]:
+        longest = max(len(prompt.ids_S) for prompt in prompts)
+        # The token behind the last one is never looked at; any will do.
+        ids_BS = np.zeros((len(prompts), longest), np.int64)
+        mask_BS = np.zeros_like(ids_BS)
+        positions_3BS = np.zeros((3, *ids_BS.shape), np.int64)
+        for row, prompt in enumerate(prompts):
+            length = len(prompt.ids_S)
+            ids_BS[row, :length] = prompt.ids_S
+            mask_BS[row, :length] = 1
+            positions_3BS[:, row, :length] = self._positions(prompt)
+        shown = [each for prompt in prompts for each in prompt.shown]
+        return {
+            "input_ids": ids_BS,
+            "attention_mask": mask_BS,
+            "position_ids": positions_3BS,
+            **self._pixels([each for each in shown if not each.is_pairs], "image"),
+            **self._pixels([each for each in shown if each.is_pairs], "video"),
+        }
+
+    def _pixels(self, shown: Sequence[Shown], kind: str) -> dict[str, Any]:
+        if not shown:
+            return {}
+        patching = self._model.patching
+        values = [patches(each.frames, patching) for each in shown]
+        grids = [
+            (
+                -(-len(each.frames) // patching.pair),
+                each.frames[0].shape[0] // patching.patch,
+                each.frames[0].shape[1] // patching.patch,
+            )
+            for each in shown
+        ]
+        name = "pixel_values" if kind == "image" else "pixel_values_videos"
+        return {name: np.concatenate(values), f"{kind}_grid_thw": np.array(grids, np.int64)}
+
+    def _positions(self, prompt: Prompt) -> NDArray[np.int64]:
+        if self.template.positions == "1d":
+            return one_dimensional(len(prompt.ids_S))
+        grids = []
+        for each, (pairs, down, across) in zip(prompt.shown, prompt.grids, strict=True):
+            # Words with the time stand between the pairs of frames: each is a grid of its own.
+            grids += [(1, down, across)] * pairs if each.is_pairs else [(pairs, down, across)]
+        return multimodal(prompt.ids_S, [self._model.image_pad, self._model.video_pad], grids)
+
+    @property
+    def _room(self) -> int:
+        kind = self._model.device.partition(":")[0]
+        return _BATCH_TOKENS.get(kind, _BATCH_TOKENS["cpu"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    row: int
+    prompt: Prompt
+
+
+def template_named(name: str) -> Template:
+    """The template of a name.
+
+    Raises:
+        EncoderError: if there is none.
+    """
+    try:
+        return TEMPLATES[name]
+    except KeyError:
+        raise EncoderError(
+            f"there is no template {name!r}: take one of {', '.join(TEMPLATES)}"
+        ) from None
+
+
+def _prompter(model: VisionLanguageModel, template: Template, look: Look) -> Prompter:
+    def tokenize(text: str) -> Sequence[int]:
+        ids: Sequence[int] = model.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    return Prompter(
+        template=template,
+        look=look,
+        patching=model.patching,
+        tokenize=tokenize,
+        special=frozenset(model.tokenizer.all_special_tokens),
+    )
