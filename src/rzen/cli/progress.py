@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rzen.cli.output import printable
 
 if TYPE_CHECKING:
+    from rzen.embedding.job import Progress as RowProgress
     from rzen.ingest.report import Progress
 
 NAME_CHARS = 32
@@ -17,6 +18,26 @@ NAME_CHARS = 32
 @contextmanager
 def ingest_progress() -> "Iterator[Callable[[Progress], None] | None]":
     """Yields what an ingest calls with its figures, or ``None`` off a terminal."""
+    with _bar("looking for files") as update:
+        if update is None:
+            yield None
+        else:
+            yield lambda progress: update(progress.fraction, figures(progress))
+
+
+@contextmanager
+def row_progress() -> "Iterator[Callable[[RowProgress], None] | None]":
+    """Yields what an embedding calls with its figures, or ``None`` off a terminal."""
+    with _bar("reading rows") as update:
+        if update is None:
+            yield None
+        else:
+            yield lambda progress: update(progress.done / progress.total, row_figures(progress))
+
+
+@contextmanager
+def _bar(begin: str) -> "Iterator[Callable[[float, str], None] | None]":
+    """Yields what moves a bar on standard error, or ``None`` where nobody watches."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -32,12 +53,20 @@ def ingest_progress() -> "Iterator[Callable[[Progress], None] | None]":
         transient=True,
     )
     with bars:
-        task = bars.add_task("looking for files", total=None)
+        task = bars.add_task(begin, total=None)
+        yield lambda share, text: bars.update(task, total=1.0, completed=share, description=text)
 
-        def show(progress: "Progress") -> None:
-            bars.update(task, total=1.0, completed=progress.fraction, description=figures(progress))
 
-        yield show
+def row_figures(progress: "RowProgress") -> str:
+    """One line: rows, speed, time left."""
+    from rzen.render.page import clock
+
+    pieces = [f"{progress.done}/{progress.total} rows"]
+    if progress.seconds > 0:
+        pieces.append(f"{progress.encoded / progress.seconds:.1f} rows/s")
+    if progress.seconds_left is not None:
+        pieces.append(f"{clock(progress.seconds_left)} left")
+    return " · ".join(pieces)
 
 
 def figures(progress: "Progress") -> str:

@@ -12,6 +12,8 @@ SURFACE = {
     "ask": "after before encoder generator help html index json k modality open path set where",
     "config": "help json set",
     "duplicates": "help index json set threshold",
+    # template and dtype change a vector, so they stand beside the encoder, not in --set alone.
+    "embed": "dim dtype encoder help json output set template",
     "eval": "beside data encoder help json limit only open output set split suite",
     "eval compare": "help html json open",
     "eval fetch": "force help json",
