@@ -163,7 +163,7 @@ class SetRun:
             )
         if self._calibration_note:
             notes.append(self._calibration_note)
-        meanings = {"queries": "count as misses", "documents": "are ranked last"}
+        meanings = {"queries": "count as misses", "documents": "are never found"}
         for kind, encoded in (("queries", self._queries), ("documents", self._documents)):
             if encoded.failed:
                 notes.append(
