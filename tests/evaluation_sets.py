@@ -155,8 +155,10 @@ def suite(folder: Path, *sets: RetrievalSet, version: str = "1", name: str = "ti
     return Suite(
         name=name,
         version=version,
+        versions={each.name: version for each in sets},
         split="test",
         sets=tuple(each.name for each in sets),
         load=lambda one: read_set(folder / one, root=folder),
+        filed_under=name,
         folder=folder,
     )

@@ -150,6 +150,8 @@ def test_public_score_files(rzen: Run, tmp_path: Path) -> None:
         (("report", "--suite", "mmeb-v2"), "Missing argument"),
         (("compare", "one", "two"), "there is no run in one"),
         (("report", "none.json", "--suite", "mmeb"), "did you mean 'mmeb-v2'?"),
+        (("--limit", "3", "score", "none.jsonl"), "--limit does not belong before score"),
+        (("-o", "x", "--json", "compare", "one", "two"), "--output does not belong before compare"),
     ],
 )
 def test_wrong_arguments_say_what_to_do(rzen: Run, arguments: tuple[str, ...], said: str) -> None:
@@ -158,6 +160,47 @@ def test_wrong_arguments_say_what_to_do(rzen: Run, arguments: tuple[str, ...], s
     assert said in " ".join(done.stderr.split())
     assert "error" in json.loads(done.stdout)
     assert "Traceback" not in done.stderr
+
+
+def test_a_score_file_is_averaged_by_mmebs_rules_alone(rzen: Run) -> None:
+    """Guards against MMEB's means under the name of rzen-bench."""
+    file = FIXTURES / "colpali-v1.3.json"
+    done = rzen("report", file, "--suite", "rzen-bench", "--json")
+    assert done.returncode == 2
+    assert "the runs of rzen-bench are folders" in json.loads(done.stdout)["error"]
+
+
+def test_documents_are_json_whatever_files_hold(rzen: Run, tmp_path: Path) -> None:
+    """Infinity is no JSON: most readers refuse the whole document for it."""
+    document = json.loads((FIXTURES / "colpali-v1.3.json").read_text())
+    document["metadata"] = {"size": float("inf"), "notes": [float("nan"), 1.5]}
+    (tmp_path / "s.json").write_text(json.dumps(document))
+    done = rzen("report", "s.json", "--json")
+    assert done.returncode == 0
+    found = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(name))
+    assert found["metadata"] == {"size": None, "notes": [None, 1.5]}
+    (tmp_path / "s.json").write_text("[" * 100_000)
+    done = rzen("report", "s.json", "--json")
+    assert done.returncode == 2
+    assert "cannot read the score file s.json" in json.loads(done.stdout)["error"]
+
+
+def test_no_two_runs_share_a_folder_and_one_that_goes_on_keeps_its_own(
+    rzen: Run, mmeb: Path
+) -> None:
+    """Two lists of sets went into one folder, where the second deletes the first one's run.json;
+    and a set that is added must not make the whole run begin anew elsewhere."""
+    asked = ("--suite", "mmeb-v2", "--data", mmeb, "--encoder", "dummy", "--json")
+    parts = [_json(rzen(*asked, "--only", each.name)) for each in sorted(mmeb.iterdir())]
+    later = mmeb / "ViDoRe_docvqa"
+    later.rename(mmeb.parent / "later")
+    before = _json(rzen(*asked))
+    (mmeb.parent / "later").rename(later)
+    after = _json(rzen(*asked))
+    assert after["output"] == before["output"]
+    assert after["sets"][0] == before["sets"][0], "cost and all: it was not run again"
+    assert len(after["sets"]) == 2
+    assert len({after["output"], *(each["output"] for each in parts)}) == 3
 
 
 def test_a_broken_line_is_named(rzen: Run, tmp_path: Path) -> None:

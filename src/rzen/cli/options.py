@@ -80,6 +80,24 @@ WhereOption = Annotated[
 ]
 
 
+def check_no_options(context: typer.Context) -> None:
+    """Sees to it that no option stands between a group of commands and the command.
+
+    It would be the group's own, and change nothing.
+
+    Raises:
+        UsageError: if there is one; it is named.
+    """
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            command = f"{context.command_path} {context.invoked_subcommand}"
+            raise UsageError(
+                f"{parameter.opts[0]} does not belong before {context.invoked_subcommand}: put it "
+                f"behind, where  {command} --help  lists it, or leave it out"
+            )
+
+
 def open_index(
     index: Path | None, settings: list[str] | None, encoder: str | None = None
 ) -> "Index":

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,12 @@ def wants_json() -> bool:
 
 
 def emit(document: Mapping[str, Any]) -> None:
-    """Prints the one JSON document."""
-    sys.stdout.write(json.dumps(document, indent=2, default=_plain) + "\n")
+    """Prints the one JSON document.
+
+    Infinity and NaN, which files may hold and JSON has no form for, are null in it.
+    """
+    text = json.dumps(_with_finite(document), indent=2, default=_plain, allow_nan=False)
+    sys.stdout.write(text + "\n")
 
 
 def say(line: str = "") -> None:
@@ -101,9 +106,17 @@ def say_hits(hits: Iterable["Hit"]) -> None:
         say("Nothing was found.")
 
 
+def _with_finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {_with_finite(key): _with_finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_with_finite(each) for each in value]
+    return value
+
+
 def _plain(value: object) -> object:
-    if isinstance(value, tuple | set | frozenset):
-        return list(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     return str(value)

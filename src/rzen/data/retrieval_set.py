@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from rzen.errors import DataError
 from rzen.types import Content
@@ -13,6 +13,9 @@ Scope: TypeAlias = Literal["local", "global"]
 Group: TypeAlias = Literal["image", "video", "visdoc", "text", "mixed"]
 """What sets are averaged by; the first three are MMEB's."""
 
+MAX_GRADE = 16
+"""Gains are ``2**grade - 1``, and the library that scores keeps a counter for each of them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Query:
@@ -22,7 +25,7 @@ class Query:
         id: unique within the set.
         content: what is asked with.
         labels: ids of the documents that answer it, at least one.
-        grades: how well each label answers it (1, 2, ...); ``None`` means all alike.
+        grades: how well each label answers it, 0 to 16; ``None`` means all alike.
         candidates: ids of the documents to rank, in scope ``"local"``; else ``None``.
     """
 
@@ -50,7 +53,8 @@ class RetrievalSet:
         about: one sentence on what is asked and what makes it hard.
 
     Raises:
-        DataError: if an id is used twice or is not among the documents, a query has no label, or
+        DataError: if what the set says of itself is of another kind than is told here, an id is
+            used twice or is not among the documents, a query has no label, a grade is none, or
             candidates and scope disagree.
     """
 
@@ -66,12 +70,27 @@ class RetrievalSet:
     about: str = ""
 
     def __post_init__(self) -> None:
+        self._check_about()
         seen: set[str] = set()
         for query in self.queries:
             if query.id in seen:
                 raise self._error(query, "its id is used twice")
             seen.add(query.id)
             self._check(query)
+
+    def _check_about(self) -> None:
+        """A set that cannot be stored as a result is refused before it is run."""
+        for name in ("name", "family", "metric", "about"):
+            if not isinstance(value := getattr(self, name), str):
+                raise DataError(f"set {self.name!r:.40}: its {name} is {value!r:.40}, not a text")
+        for name in ("instruction", "document_instruction"):
+            if not isinstance(value := getattr(self, name), str | None):
+                raise DataError(f"set {self.name!r}: its {name} is {value!r:.40}, not a text")
+        for name, known in (("group", get_args(Group)), ("scope", get_args(Scope))):
+            if (value := getattr(self, name)) not in known:
+                raise DataError(
+                    f"set {self.name!r}: its {name} is {value!r:.40}, not one of {', '.join(known)}"
+                )
 
     def _check(self, query: Query) -> None:
         if not query.labels:
@@ -80,6 +99,9 @@ class RetrievalSet:
             raise self._error(query, "a label is given twice")
         if query.grades is not None and len(query.grades) != len(query.labels):
             raise self._error(query, f"{len(query.grades)} grades, {len(query.labels)} labels")
+        if wrong := [each for each in query.grades or () if not is_grade(each)]:
+            problem = f"its grade {wrong[0]!r:.40} is no whole number from 0 to {MAX_GRADE}"
+            raise self._error(query, problem)
         if (query.candidates is not None) != (self.scope == "local"):
             raise self._error(query, f"candidates belong to scope local, this is {self.scope}")
         pool = self.documents.keys() if query.candidates is None else set(query.candidates)
@@ -90,3 +112,15 @@ class RetrievalSet:
 
     def _error(self, query: Query, problem: str) -> DataError:
         return DataError(f"set {self.name!r}, query {query.id!r}: {problem}: the set is damaged")
+
+
+def is_grade(value: object) -> bool:
+    """Whether a value can be the grade of a label: a whole number from 0 to 16.
+
+    >>> is_grade(1), is_grade(1.0), is_grade(17), is_grade(0.5), is_grade(True)
+    (True, True, False, False, False)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    # The bounds first: int() of NaN or infinity raises, and NaN compares false with everything.
+    return 0 <= value <= MAX_GRADE and value == int(value)

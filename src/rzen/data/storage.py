@@ -7,6 +7,7 @@ the folder of the suite and never lead out of it.
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,30 +55,20 @@ def read_set(folder: Path, *, root: Path) -> RetrievalSet:
     Raises:
         DataError: if it is damaged; the message names file and line.
     """
-    about = next(iter(_read_lines(folder / _SET, whole=True)))[1]
+    made = _read_about(folder / _SET)
     documents: dict[str, Content] = {}
     for number, line in _read_lines(folder / _DOCUMENTS):
         with _naming(folder / _DOCUMENTS, number):
-            documents[line["id"]] = content_from(line, root)
+            name = _text(line["id"], "id")
+            if name in documents:
+                raise DataError(f"the id {name!r} stands twice")
+            documents[name] = content_from(line, root)
     queries = []
     for number, line in _read_lines(folder / _QUERIES):
         with _naming(folder / _QUERIES, number):
-            queries.append(
-                Query(
-                    id=line["id"],
-                    content=content_from(line, root),
-                    labels=tuple(line["labels"]),
-                    grades=_tuple(line.get("grades")),
-                    candidates=_tuple(line.get("candidates")),
-                )
-            )
-    with _naming(folder / _SET, 1):
-        return RetrievalSet(
-            queries=tuple(queries),
-            documents=documents,
-            about=about.get("about", ""),
-            **{name: about[name] for name in _ABOUT},
-        )
+            queries.append(_query_from(line, root))
+    with _naming(folder):
+        return replace(made, queries=tuple(queries), documents=documents)
 
 
 def write_examples(file: Path, examples: Iterable[Example], *, root: Path) -> int:
@@ -127,6 +118,17 @@ def content_from(document: Any, root: Path) -> Content:
     return Content(*(_part_from(part, root) for part in document["parts"]))
 
 
+def _query_from(line: dict[str, Any], root: Path) -> Query:
+    grades, candidates = line.get("grades"), line.get("candidates")
+    return Query(
+        id=_text(line["id"], "id"),
+        content=content_from(line, root),
+        labels=_texts(line["labels"], "labels"),
+        grades=None if grades is None else tuple(_list(grades, "grades")),
+        candidates=None if candidates is None else _texts(candidates, "candidates"),
+    )
+
+
 def _part_document(part: Part, root: Path) -> dict[str, Any]:
     match part:
         case Text(text):
@@ -145,10 +147,15 @@ def _part_from(part: dict[str, Any], root: Path) -> Part:
     if "image" in part:
         return Image(_inside(part["image"], root))
     if "video" in part:
-        return Video(_inside(part["video"], root), part.get("t_start"), part.get("t_end"))
+        t_start, t_end = (_seconds(part.get(name), name) for name in ("t_start", "t_end"))
+        return Video(_inside(part["video"], root), t_start, t_end)
     if "page" in part:
-        return Page(_inside(part["page"], root), part.get("number", 1), part.get("text"))
-    return Text(str(part["text"]))
+        text, number = part.get("text"), part.get("number", 1)
+        if type(number) is not int:
+            raise DataError(f"its 'number' is {number!r:.40}, not that of a page")
+        known = None if text is None else _text(text, "text")
+        return Page(_inside(part["page"], root), number, known)
+    return Text(_text(part["text"], "text"))
 
 
 def _relative(source: Source, root: Path) -> str:
@@ -157,7 +164,7 @@ def _relative(source: Source, root: Path) -> str:
 
 
 def _inside(name: str, root: Path) -> Path:
-    path = root / name
+    path = root / _text(name, "path")
     if not path.resolve().is_relative_to(root.resolve()):
         raise DataError(f"{name!r} leads out of {root}: the set is damaged or forged")
     return path
@@ -165,36 +172,79 @@ def _inside(name: str, root: Path) -> Path:
 
 def _write_lines(file: Path, documents: Iterable[dict[str, Any]]) -> int:
     count = 0
-    with file.open("w", encoding="utf-8") as lines:
+    # Half a surrogate pair (of a file's name that is not UTF-8) has no bytes of its own. The escape
+    # that stands for it is that of JSON, and it lies within a text: nothing else holds one.
+    with file.open("w", encoding="utf-8", errors="backslashreplace") as lines:
         for document in documents:
             lines.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
             count += 1
     return count
 
 
-def _read_lines(file: Path, *, whole: bool = False) -> Iterator[tuple[int, Any]]:
-    try:
-        with file.open(encoding="utf-8") as lines:
-            texts = [lines.read()] if whole else lines
-            for number, text in enumerate(texts, start=1):
-                with _naming(file, number):
-                    yield number, json.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {file}: {error}: build the suite again") from None
+def _read_about(file: Path) -> RetrievalSet:
+    """The set without its queries and documents."""
+    with _naming(file):
+        found = json.loads(file.read_bytes().decode("utf-8"))
+        if not isinstance(found, dict):
+            raise DataError("it is not an object")
+        about = {"about": found.get("about", ""), **{name: found[name] for name in _ABOUT}}
+        return RetrievalSet(queries=(), documents={}, **about)
+
+
+def _read_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with _naming(file), file.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            with _naming(file, number):
+                found = json.loads(line.decode("utf-8"))
+                if not isinstance(found, dict):
+                    raise DataError("it is not an object")
+            yield number, found
 
 
 class _naming:  # noqa: N801 (used like a function)
-    """Says in which line of which file something was wrong."""
+    """Says in which file, and in which line of it, something was wrong; once."""
 
-    def __init__(self, file: Path, number: int) -> None:
-        self._where = f"{file}, line {number}"
+    def __init__(self, file: Path, number: int | None = None) -> None:
+        self._where = f"{file}" if number is None else f"{file}, line {number}"
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, KeyError | TypeError | ValueError | AttributeError | RzenError):
-            raise DataError(f"{self._where}: {error}: build the suite again") from None
+        match error:
+            case _NamedError():
+                return
+            case OSError():
+                problem = f"cannot read {self._where}: {error.strerror or error}"
+            case KeyError():
+                problem = f"{self._where}: {error} is missing"
+            case TypeError() | ValueError() | AttributeError() | RecursionError() | RzenError():
+                problem = f"{self._where}: {error}"
+            case _:
+                return
+        raise _NamedError(f"{problem}: build the suite again, or mend the file") from None
 
 
-def _tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
-    return None if values is None else tuple(values)
+class _NamedError(DataError):
+    """Says already where it happened."""
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise DataError(f"its {name!r} is {value!r:.40}, not a text")
+    return value
+
+
+def _list(values: object, name: str) -> list[Any]:
+    if not isinstance(values, list):
+        raise DataError(f"its {name!r} is {values!r:.40}, not a list")
+    return values
+
+
+def _texts(values: object, name: str) -> tuple[str, ...]:
+    return tuple(_text(each, name) for each in _list(values, name))
+
+
+def _seconds(value: object, name: str) -> float | None:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise DataError(f"its {name!r} is {value!r:.40}, not a number of seconds")

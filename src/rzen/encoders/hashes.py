@@ -20,7 +20,7 @@ def file_hashes(paths: Iterable[Path], memory: Path) -> dict[Path, str]:
     """
     try:
         known = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         known = {}  # a memory that is missing or damaged only costs the hashing
     notes = dict(known) if isinstance(known, dict) else {}
     found = {}

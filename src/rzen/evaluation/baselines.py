@@ -23,7 +23,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +39,7 @@ from rzen.evaluation.vector_cache import VectorCache, cache_file
 from rzen.index.words import indexed
 from rzen.types import Content, Example, Page, Text
 
-_EDITION = 1
+_EDITION = 2
 """Counts up whenever a baseline is computed in another way."""
 
 _log = logging.getLogger(__name__)
@@ -55,15 +54,17 @@ class Baselines:
 
     Args:
         file: where they are kept; ``None`` keeps them nowhere.
-        version: of the suite's data.
+        versions: set -> version of its data; what is kept of another one is not taken.
         examples: training examples of the whole suite; asked for only when they are needed.
     """
 
-    def __init__(self, file: Path | None, version: str, examples: Examples | None = None) -> None:
+    def __init__(
+        self, file: Path | None, versions: Mapping[str, str], examples: Examples | None = None
+    ) -> None:
         self._file = file
-        self._about = {"edition": _EDITION, "version": version}
+        self._versions = versions
         self._examples = examples
-        self._known: dict[str, dict[str, float]] = _read(file, self._about) if file else {}
+        self._known: dict[str, dict[str, float]] = _read(file) if file else {}
 
     def of(self, pools: Pools, limit: int | None) -> dict[str, float]:
         """Baseline -> main figure of a set, for the baselines that apply to it.
@@ -72,8 +73,14 @@ class Baselines:
             pools: of the set, cut by the limit.
             limit: of the run; a set that is cut has other baselines.
         """
-        key = f"{pools.retrieval_set.name} {'all' if limit is None else limit}"
+        name = pools.retrieval_set.name
+        data = f"{name} {self._versions[name]} "
+        key = f"{data}{'all' if limit is None else limit}"
         if key not in self._known:
+            # What was known of other data of this set is of no use any more.
+            for old in [each for each in self._known if each.startswith(f"{name} ")]:
+                if not old.startswith(data):
+                    del self._known[old]
             self._known[key] = compute(pools, self._examples)
             self._write()
         return dict(self._known[key])
@@ -81,7 +88,7 @@ class Baselines:
     def _write(self) -> None:
         if self._file is None:
             return
-        document = {**self._about, "sets": dict(sorted(self._known.items()))}
+        document = {"edition": _EDITION, "sets": dict(sorted(self._known.items()))}
         try:
             write_whole(self._file, [json.dumps(document, indent=1).encode() + b"\n"])
         except DataError as error:
@@ -291,11 +298,11 @@ def _is_seen(content: Content) -> bool:
     return content.modality != "text"
 
 
-def _read(file: Path, about: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """What is kept for this edition and version; nothing where the file is damaged."""
+def _read(file: Path) -> dict[str, dict[str, float]]:
+    """What is kept for this edition; nothing where the file is damaged."""
     try:
         document = json.loads(file.read_bytes())
-        if any(document[name] != value for name, value in about.items()):
+        if document["edition"] != _EDITION:
             return {}
         return {
             str(key): {str(name): float(value) for name, value in figures.items()}
@@ -303,6 +310,6 @@ def _read(file: Path, about: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         }
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
         _log.warning("%s cannot be read (%s): baselines are computed again", file, error)
         return {}

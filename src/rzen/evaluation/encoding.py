@@ -131,7 +131,7 @@ class _Work:
         self._failed: dict[str, str] = {}
         self._digests: dict[str, bytes] = {}
         self._warnings: dict[str, tuple[str, ...]] = {}
-        self._items, self._seconds = 0, 0.0
+        self._items, self._cached, self._seconds = 0, 0, 0.0
         self._tokens: int | None = 0
         for name, content in contents.items():
             try:
@@ -145,6 +145,7 @@ class _Work:
     def put(self, key: bytes, made: CachedVector) -> None:
         """Gives a vector that was known to all ids of its content."""
         names = self._place(key, made)
+        self._cached += 1
         self._tell(self._modality(names), len(names), 0, 0.0)
 
     def batches(self) -> Iterator[list[bytes]]:
@@ -197,7 +198,7 @@ class _Work:
             warnings=self._warnings,
             cost=Cost(
                 items=self._items,
-                cached=len(names) - self._items - len(self._failed),
+                cached=self._cached,
                 seconds=self._seconds,
                 tokens=self._tokens,
                 peak_bytes=peak_bytes(),

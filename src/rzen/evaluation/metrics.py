@@ -23,6 +23,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rzen.data.retrieval_set import MAX_GRADE, is_grade
 from rzen.errors import DataError, MissingExtraError
 
 CUTS = (1, 5, 10)
@@ -32,9 +33,6 @@ DEPTH = max(CUTS)
 _NAMES = ("hit", "ndcg_linear", "ndcg_exponential", "precision", "recall", "f1", "map", "mrr")
 KEYS: tuple[str, ...] = tuple(f"{name}@{cut}" for name in _NAMES for cut in CUTS)
 """The scores of a set, named and ordered as the reference evaluator does."""
-
-MAX_GRADE = 16
-"""The library keeps a counter for each gain up to the greatest, which is ``2**grade - 1``."""
 
 Scores: TypeAlias = dict[str, NDArray[np.float64]]
 _Judgements: TypeAlias = Mapping[str, Mapping[str, int]]
@@ -212,8 +210,7 @@ def _whole(grades: Sequence[float], labels: int) -> tuple[int, ...]:
     if len(grades) != labels:
         raise DataError(f"{len(grades)} grades for {labels} labels: give one for each, or none")
     for grade in grades:
-        # not (...): NaN compares false with everything
-        if isinstance(grade, bool) or not (0 <= grade <= MAX_GRADE and grade == int(grade)):
+        if not is_grade(grade):
             raise DataError(
                 f"the grade {grade!r:.40} is no whole number from 0 to {MAX_GRADE}: "
                 "grade labels 1, 2, ... or leave the grades out"

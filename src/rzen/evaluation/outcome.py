@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from rzen.data.retrieval_set import Group, Scope
 from rzen.errors import DataError
 
-FORMAT = 1
+FORMAT = 2
 BINS = 40
 """Bins of a histogram of cosines, of equal width from -1 to 1."""
 
@@ -56,8 +56,8 @@ class Cost:
     """What encoding took.
 
     Attributes:
-        items: contents encoded in this run.
-        cached: contents whose vectors were there already.
+        items: contents encoded in this run; one that stands under several ids counts once.
+        cached: contents whose vectors were found in the cache; likewise.
         seconds: spent encoding, opening the media included.
         tokens: that the encoder read, padding left out; ``None`` where it does not say.
         peak_bytes: largest resident memory of the process so far.
@@ -95,6 +95,8 @@ class SetOutcome:
         histograms: modality of the document -> cosines.
         failures: some queries that went wrong, the worst first.
         cost: what encoding it took.
+        version: of the set's data; figures of two versions do not compare.
+        predictions: SHA-256 of its predictions file, by which a damaged one is known.
     """
 
     name: str
@@ -117,6 +119,8 @@ class SetOutcome:
     histograms: Mapping[str, Histogram] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     cost: Cost = Cost()
+    version: str = ""
+    predictions: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,8 +182,11 @@ def run_from(document: Any, where: str) -> RunOutcome:
             "again with this version of rzen"
         )
     try:
-        return TypeAdapter(RunOutcome).validate_python(document)
+        run = TypeAdapter(RunOutcome).validate_python(document)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise DataError(f"{where}: {place}: {first['msg']}: run rzen eval again") from None
+    if not run.sets:
+        raise DataError(f"{where}: it holds no set, which no run leaves: run rzen eval again")
+    return run

@@ -4,7 +4,7 @@ Shape suffixes: M documents, C candidates of a query, D dimensions.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,13 @@ class Candidates:
     rows_C: NDArray[np.int64]  # noqa: N815
     level_C: NDArray[np.int8]  # noqa: N815
     dropped: NDArray[np.int64]
+
+    def without(self, left_out_M: NDArray[np.bool_]) -> "Candidates":
+        """The candidates but for some documents, by row."""
+        keep_C = ~left_out_M[self.rows_C]
+        if keep_C.all():
+            return self
+        return replace(self, rows_C=self.rows_C[keep_C], level_C=self.level_C[keep_C])
 
 
 class Pools:

@@ -5,10 +5,13 @@ Both are the reference evaluator's (VLM2Vec). A line of the first is one query::
     {"prediction": ["best", "second", ...], "label": ["second"], "rel_scores": null}
 
 where ``label`` may be a bare text, and ``rel_scores``, the grades of the labels, may be left out.
+Blank lines at the end and a byte order mark at the start, which editors leave, are passed over.
 The second is one object: the keys of :mod:`rzen.evaluation.metrics`, ``num_pred``, ``num_data``,
 and whatever else is worth keeping beside them.
 """
 
+import codecs
+import hashlib
 import json
 import os
 from collections import Counter
@@ -131,11 +134,15 @@ def write_predictions(file: Path, rankings: Iterable[Ranking]) -> None:
     Raises:
         DataError: if it cannot be written.
     """
-    documents = (
-        {"prediction": one.prediction, "label": one.labels, "rel_scores": one.grades}
-        for one in rankings
-    )
-    write_whole(file, (json.dumps(each).encode() + b"\n" for each in documents))
+    write_whole(file, _written(rankings))
+
+
+def predictions_hash(rankings: Iterable[Ranking]) -> str:
+    """SHA-256 of the file that :func:`write_predictions` makes of them."""
+    whole = hashlib.sha256()
+    for line in _written(rankings):
+        whole.update(line)
+    return whole.hexdigest()
 
 
 def read_scores(file: Path) -> SetScores:
@@ -200,10 +207,24 @@ def write_whole(file: Path, chunks: Iterable[bytes]) -> None:
         ) from None
 
 
+def _written(rankings: Iterable[Ranking]) -> Iterator[bytes]:
+    for one in rankings:
+        document = {"prediction": one.prediction, "label": one.labels, "rel_scores": one.grades}
+        yield json.dumps(document).encode() + b"\n"
+
+
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines by number; a blank one only if another follows."""
+    blank: tuple[int, bytes] | None = None
     try:
         with file.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
+            for number, read in enumerate(stream, start=1):
+                line = read.removeprefix(codecs.BOM_UTF8) if number == 1 else read
+                if not line.strip():
+                    blank = blank or (number, line)
+                    continue
+                if blank is not None:
+                    yield blank
                 if not line.endswith(b"\n"):
                     _check_end(file, number, line)
                 yield number, line

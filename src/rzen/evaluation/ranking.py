@@ -7,7 +7,8 @@
   order of their ids.
 - Documents of equal content are one document. Where one of them is a label, the others are no
   wrong answers; else one of them stands for all. What is left out is counted.
-- A failed query finds nothing; failed documents come last.
+- A failed query finds nothing, and a failed document is not found: it stands in no ranking, so
+  that a label that cannot be opened is a miss, however few candidates there are.
 
 Shape suffixes: B queries, M documents, C candidates of a query, D dimensions.
 """
@@ -46,7 +47,7 @@ class Ranked:
 
     Attributes:
         rankings: one for each query.
-        rank_B: of the label that came highest, from 1; 0 where the query failed.
+        rank_B: of the label that came highest, from 1; 0 where the query or all labels failed.
         ties: queries in which a wrong document scored the same as the best label.
         duplicates: documents left out somewhere because another has the same content.
         histograms: modality of the document -> scores before calibration; failed ones left out.
@@ -132,16 +133,14 @@ def rank_by(
     failed_M = np.zeros(len(pools), np.bool_)
     failed_M[pools.rows(failed[1])] = True
     for number, query in enumerate(pools.retrieval_set.queries):
-        candidates = pools.of(query)
+        candidates = pools.of(query).without(failed_M)
         if query.id in failed[0]:
             tally.miss(query, candidates)
             continue
         cosine_C = similarity(number, candidates.rows_C)
         scaled_C = cosine_C if rescale is None else rescale(cosine_C, candidates.rows_C)
-        absent_C = failed_M[candidates.rows_C]
-        score_C = np.where(absent_C, -np.inf, scaled_C.astype(np.float64))
-        found = _order(score_C, candidates.level_C, depth)
-        tally.add(query, candidates, found, score_C, np.where(absent_C, np.nan, cosine_C))
+        score_C = scaled_C.astype(np.float64)
+        tally.add(query, candidates, _order(score_C, candidates.level_C, depth), score_C, cosine_C)
     return tally.ranked()
 
 
@@ -170,10 +169,13 @@ class _Logits:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Order:
-    """Places among the candidates: the best ones in order, the best label's, and its rank."""
+    """Places among the candidates: the best ones in order, the best label's, and its rank.
+
+    Without a label among them, that has no place, and its rank is 0.
+    """
 
     best: NDArray[np.int64]
-    label: int
+    label: int | None
     rank: int
 
 
@@ -188,6 +190,8 @@ def _order(score_C: NDArray[np.float64], level_C: NDArray[np.int8], depth: int) 
     # Stable: equal scores of one level stay in the order of their ids.
     best = chosen[np.lexsort((level_C[chosen], -effective_C[chosen]))][:depth]
     labels = np.flatnonzero(level_C)
+    if not len(labels):
+        return _Order(best=best, label=None, rank=0)
     label = int(labels[np.lexsort((level_C[labels], -effective_C[labels]))[0]])
     is_before_C = effective_C > effective_C[label]
     is_before_C |= (effective_C == effective_C[label]) & (level_C < level_C[label])
@@ -220,7 +224,7 @@ class _Tally:
         score_C: NDArray[np.float64],
         cosine_C: NDArray[np.floating],
     ) -> None:
-        """Adds a query that was ranked; cosines of failed documents are NaN."""
+        """Adds a query that was ranked."""
         ids, rows_C, level_C = self._pools.ids, candidates.rows_C, candidates.level_C
         self._dropped_M[candidates.dropped] = True
         self._ranks.append(found.rank)
@@ -231,31 +235,29 @@ class _Tally:
                 grades=query.grades,
             )
         )
-        best_label = score_C[level_C > 0].max()
-        if np.isfinite(best_label):
-            wrong_C = score_C[level_C == 0]
-            self._ties += bool((np.abs(wrong_C - best_label) < TIE).any())
         self._count(rows_C, level_C, cosine_C)
+        if found.label is None:
+            return
+        wrong_C = score_C[level_C == 0]
+        self._ties += bool((np.abs(wrong_C - score_C[level_C > 0].max()) < TIE).any())
         winner = int(found.best[0])
-        pair = float(cosine_C[found.label]), float(cosine_C[winner])
-        if level_C[winner] == 0 and np.isfinite(pair).all():
+        if level_C[winner] == 0:
             self._failures.append(
                 Failure(
                     query=query.id,
                     gold=ids[rows_C[found.label]],
                     winner=ids[rows_C[winner]],
                     rank=found.rank,
-                    gold_score=pair[0],
-                    winner_score=pair[1],
+                    gold_score=float(cosine_C[found.label]),
+                    winner_score=float(cosine_C[winner]),
                 )
             )
 
     def _count(
         self, rows_C: NDArray[np.int64], level_C: NDArray[np.int8], cosine_C: NDArray[np.floating]
     ) -> None:
-        known_C = np.isfinite(cosine_C)
-        bin_C = np.clip((cosine_C[known_C] + 1.0) * (BINS / 2), 0, BINS - 1).astype(np.int64)
-        kind_C = self._pools.modality_M[rows_C[known_C]] * 2 + (level_C[known_C] > 0)
+        bin_C = np.clip((cosine_C + 1.0) * (BINS / 2), 0, BINS - 1).astype(np.int64)
+        kind_C = self._pools.modality_M[rows_C] * 2 + (level_C > 0)
         self._counts += np.bincount(kind_C * BINS + bin_C, minlength=len(self._counts))
 
     def ranked(self) -> Ranked:

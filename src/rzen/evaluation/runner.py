@@ -57,7 +57,7 @@ def run(
     """
     started = time.monotonic()
     plan = _plan(suite, encoder, output, limit)
-    if finished := _finished(plan):
+    if finished := _finished(plan, suite):
         return finished
     plan.folder.begin(plan.to_run, total=len(plan.to_run) + len(plan.kept))
     meter = Meter(len(plan.to_run), plan.contents, progress)
@@ -68,9 +68,9 @@ def run(
             begun = time.monotonic()
             meter.begin(name)
             one = SetRun(suite.load(name), encoder, cache, limit, meter.step)
-            outcomes[name] = one.outcome(baselines)
+            outcome = one.outcome(baselines)
             seconds = time.monotonic() - begun
-            plan.folder.write(outcomes[name], one.ranked.rankings, seconds)
+            outcomes[name] = plan.folder.write(outcome, one.ranked.rankings, seconds)
             meter.end()
     earlier = sum(seconds for _, seconds in plan.kept.values())
     seconds = time.monotonic() - started + earlier
@@ -105,12 +105,11 @@ class _Plan:
 def _plan(suite: Suite, encoder: Encoder, output: Path, limit: int | None) -> _Plan:
     identity = {
         "suite": suite.name,
-        "version": suite.version,
         "split": suite.split,
         "limit": limit,
         "encoder": encoder_document(encoder),
     }
-    plan = _Plan(folder=RunFolder(output, identity), limit=limit)
+    plan = _Plan(folder=RunFolder(output, identity, suite.versions), limit=limit)
     for name, reason in suite.missing.items():
         plan.groups[_group_of_missing(suite, name)].append(name)
         plan.skipped[name] = reason
@@ -136,16 +135,19 @@ def _plan(suite: Suite, encoder: Encoder, output: Path, limit: int | None) -> _P
     return plan
 
 
-def _finished(plan: _Plan) -> RunOutcome | None:
+def _finished(plan: _Plan, suite: Suite) -> RunOutcome | None:
     """The whole run, if nothing is left to do, not even to write it down."""
     found = None if plan.to_run else plan.folder.finished()
+    if found is None or found.version != suite.version:
+        return None
     # Sets that are left out this time, or were then, stand among the skipped ones.
-    return found if found is not None and found.skipped == plan.skipped else None
+    kept = [plan.kept[name][0] for name in suite.sets if name in plan.kept]
+    return found if found.skipped == plan.skipped and list(found.sets) == kept else None
 
 
 def _baselines(suite: Suite) -> Baselines:
     file = suite.folder / f"baselines-{suite.split}.json"
-    return Baselines(file, suite.version, lambda: train_examples(suite.folder))
+    return Baselines(file, suite.versions, lambda: train_examples(suite.folder))
 
 
 def _group_of_missing(suite: Suite, name: str) -> Group:

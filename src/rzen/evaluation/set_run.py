@@ -56,7 +56,7 @@ class SetRun:
     """A set, encoded and ranked when it is made.
 
     Queries are encoded with the set's instruction, documents with that for documents, and never
-    with the other.
+    with the other. Where the set has none, none is given: not even the encoder's own.
 
     Args:
         retrieval_set: the whole set.
@@ -132,7 +132,7 @@ class SetRun:
         self, contents: Mapping[str, Content], role: Role, instruction: str | None
     ) -> EncodedContents:
         name = self._set.name
-        task = EncodingTask(set_name=name, role=role, instruction=instruction)
+        task = EncodingTask(set_name=name, role=role, instruction=instruction or "")
         encoded = encode_contents(contents, self._encoder, self._cache, task, on_step=self._on_step)
         if contents and len(encoded.failed) == len(contents):
             # Zero would be a figure of the data or the machine, not of the encoder.
@@ -163,7 +163,7 @@ class SetRun:
             )
         if self._calibration_note:
             notes.append(self._calibration_note)
-        meanings = {"queries": "count as misses", "documents": "are ranked last"}
+        meanings = {"queries": "count as misses", "documents": "are never found"}
         for kind, encoded in (("queries", self._queries), ("documents", self._documents)):
             if encoded.failed:
                 notes.append(

@@ -207,9 +207,11 @@ def _expanded_tail(sets: Sequence[Values], level: float) -> float:
     variance_S = np.array([values_B.var(ddof=1) / len(values_B) for values_B in several])
     if not variance_S.sum() > 0:
         return (1 - level) / 2
+    # Shares: the squares of tiny variances would be zero.
+    share_S = variance_S / variance_S.sum()
     free_S = np.array([len(values_B) - 1.0 for values_B in several])
-    bias = variance_S.sum() / (variance_S * free_S / (free_S + 1)).sum()
-    freedom = variance_S.sum() ** 2 / (variance_S**2 / free_S).sum()
+    bias = 1 / (share_S * free_S / (free_S + 1)).sum()
+    freedom = 1 / (share_S**2 / free_S).sum()
     return float(ndtr(np.sqrt(bias) * stdtrit(freedom, (1 - level) / 2)))
 
 

@@ -7,16 +7,17 @@ stores it (``set.json``), which is the way for video tasks.
 """
 
 import difflib
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from rzen.config import cache_folder
 from rzen.data.bench import suite as bench
 from rzen.data.retrieval_set import RetrievalSet
 from rzen.data.storage import read_set
+from rzen.encoders.hashes import combined, file_hashes
 from rzen.errors import DataError, MissingExtraError, UsageError
 from rzen.evaluation.mmeb.rows import SetReading, document_set, image_set
 from rzen.evaluation.mmeb.sets import SETS, MmebSet
@@ -26,6 +27,8 @@ NAMES = (bench.NAME, MMEB)
 
 Split = Literal["validation", "test"]
 
+_TABLES = (".json", ".jsonl", ".parquet")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
@@ -34,18 +37,24 @@ class Suite:
     Attributes:
         name: of the suite.
         version: of its data, a hash.
+        versions: set -> version of its data alone. What is known of a set stays true as long as
+            this does, whatever becomes of other sets.
         split: what of it is measured.
         sets: names, in order.
         load: name -> set.
-        missing: name of a set that belongs to the suite and is not here -> why.
+        filed_under: name of the folder that its runs go into by default. It stays when a set is
+            added, so that the run goes on.
         folder: where it lies.
+        missing: name of a set that belongs to the suite and is not here -> why.
     """
 
     name: str
     version: str
+    versions: Mapping[str, str]
     split: Split
     sets: tuple[str, ...]
     load: Callable[[str], RetrievalSet]
+    filed_under: str
     folder: Path
     missing: Mapping[str, str] = field(default_factory=dict)
 
@@ -62,13 +71,9 @@ class Suite:
                     f"{', '.join(self.sets)}"
                 )
         left_out = {name: "not asked for" for name in self.sets if name not in names}
-        return Suite(
-            name=self.name,
-            version=self.version,
-            split=self.split,
+        return replace(
+            self,
             sets=tuple(name for name in self.sets if name in names),
-            load=self.load,
-            folder=self.folder,
             missing={**self.missing, **left_out},
         )
 
@@ -107,9 +112,12 @@ def _bench(split: Split, data: Path | None) -> Suite:
     return Suite(
         name=bench.NAME,
         version=about["version"],
+        # It is built as a whole, and so is its version.
+        versions=dict.fromkeys(about["sets"][split], about["version"]),
         split=split,
         sets=tuple(about["sets"][split]),
         load=lambda name: bench.load(folder, split, name),
+        filed_under=f"{bench.NAME}-{split}-{about['version']}",
         folder=folder,
     )
 
@@ -127,12 +135,15 @@ def _mmeb(split: Split, data: Path | None) -> Suite:
         names = ", ".join(each.name for each in SETS[:3])
         raise DataError(f"{data}: there is no set of {MMEB} in it, no folder named {names} ...")
     known = {each.name: each for each in here}
+    versions = {name: _version(data / name) for name in known}
     return Suite(
         name=MMEB,
-        version=_version(data / each.name for each in here),
+        version=combined(versions)[:12],
+        versions=versions,
         split=split,
         sets=tuple(known),
         load=lambda name: _mmeb_set(known[name], data / name),
+        filed_under=f"{MMEB}-{split}",
         folder=data,
         missing={each.name: f"not in {data.name}" for each in SETS if each.name not in known},
     )
@@ -170,11 +181,11 @@ def _table(folder: Path, name: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _read_lines(file: Path) -> Iterator[Mapping[str, Any]]:
-    with file.open(encoding="utf-8") as lines:
+    with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                row = json.loads(line)
-            except ValueError as error:
+                row = json.loads(line.decode("utf-8"))
+            except (ValueError, RecursionError) as error:
                 raise DataError(f"{file}, line {number}: {error}: fetch it again") from None
             if not isinstance(row, dict):
                 raise DataError(f"{file}, line {number}: not an object: fetch it again")
@@ -194,14 +205,28 @@ def _read_parquet(files: Sequence[Path]) -> Iterator[Mapping[str, Any]]:
             raise DataError(f"cannot read {file}: {error}: fetch it again") from None
 
 
-def _version(folders: Iterator[Path]) -> str:
-    """A hash over names and sizes: what tells two downloads apart without reading them all."""
-    whole = hashlib.sha256()
-    for folder in folders:
-        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            whole.update(f"{file.relative_to(folder.parent).as_posix()} ".encode())
-            whole.update(f"{file.stat().st_size}\n".encode())
-    return whole.hexdigest()[:12]
+def _version(folder: Path) -> str:
+    """A hash over the bytes of what asks and answers, and over the names and sizes of media.
+
+    A label that is corrected may leave the size of a file as it was. Media are not read for this,
+    for there are hundreds of thousands; what is encoded of them is known by their bytes anyway.
+    """
+    try:
+        root = folder.resolve()
+        files = {
+            path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()
+        }
+        tables = [path for path in files.values() if path.suffix in _TABLES]
+        hashes = file_hashes(tables, cache_folder() / "hashes.json")
+        marks = {
+            name: hashes.get(path) or f"{path.stat().st_size} bytes" for name, path in files.items()
+        }
+    except OSError as error:
+        raise DataError(
+            f"cannot tell the version of {folder}: {error}: see to it that it can be read, or set "
+            "RZEN_CACHE to a folder that can be written"
+        ) from None
+    return combined(marks)[:12]
 
 
 def _hint(name: str, known: Sequence[str]) -> str:

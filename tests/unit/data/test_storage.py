@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rzen.data.retrieval_set import Query, RetrievalSet
 from rzen.data.storage import read_examples, read_set, write_examples, write_set
@@ -84,7 +86,20 @@ def test_examples_survive_too(tmp_path: Path) -> None:
         ("documents.jsonl", '{"id": "d", "parts": []}', "empty content"),
         ("documents.jsonl", '{"id": "d"}', "line 1: 'parts'"),
         ("queries.jsonl", '{"id": ', "queries.jsonl, line 1"),
-        ("queries.jsonl", '{"id": "q", "parts": [{"text": "x"}]}', "line 1: 'labels'"),
+        ("queries.jsonl", '{"id": "q", "parts": [{"text": "x"}]}', "line 1: 'labels' is missing"),
+        ("queries.jsonl", '{"id": "q", "parts": [{"text": "x"}], "labels": "d"}', "not a list"),
+        ("queries.jsonl", '{"id": "q", "parts": [{"text": "x"}], "labels": [3]}', "not a text"),
+        ("queries.jsonl", '{"id": 7, "parts": [{"text": "x"}], "labels": ["d"]}', "'id' is 7"),
+        ("documents.jsonl", '{"id": null, "parts": [{"text": "x"}]}', "line 1: its 'id' is None"),
+        ("documents.jsonl", '{"id": "d", "parts": [{"text": null}]}', "its 'text' is None"),
+        ("documents.jsonl", '{"id": "d", "parts": [{"page": "p.pdf", "number": "3"}]}', "'number'"),
+        ("documents.jsonl", '{"id": "d", "parts": [{"video": "v", "t_start": "1"}]}', "'t_start'"),
+        ("documents.jsonl", '{"id": "d", "parts": [{"image": 3}]}', "its 'path' is 3"),
+        ("documents.jsonl", "[" * 100_000, "documents.jsonl, line 1: "),
+        ("documents.jsonl", "3", "documents.jsonl, line 1: it is not an object"),
+        ("set.json", "[" * 100_000, "set.json: "),
+        ("set.json", "[]", "set.json: it is not an object"),
+        ("set.json", "{}", "set.json: 'name' is missing"),
     ],
 )
 def test_damage_is_named_by_file_and_line(tmp_path: Path, name: str, line: str, said: str) -> None:
@@ -94,6 +109,67 @@ def test_damage_is_named_by_file_and_line(tmp_path: Path, name: str, line: str, 
     (folder / name).write_text(line + "\n")
     with pytest.raises(DataError, match=said):
         read_set(folder, root=tmp_path)
+
+
+def test_a_line_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    """Guards against a damaged byte that has to be looked for in a hundred thousand lines."""
+    write_set(tmp_path / "s", made(tmp_path), root=tmp_path)
+    file = tmp_path / "s" / "documents.jsonl"
+    file.write_bytes(file.read_bytes() + b'{"id": "\xff"}\n')
+    with pytest.raises(DataError, match=r"documents\.jsonl, line 5: .*utf-8"):
+        read_set(tmp_path / "s", root=tmp_path)
+
+
+def test_a_document_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    """The second would silently take the place of the first, and with it all its labels."""
+    write_set(tmp_path / "s", made(tmp_path), root=tmp_path)
+    file = tmp_path / "s" / "documents.jsonl"
+    file.write_text(file.read_text() + '{"id": "d", "parts": [{"text": "another"}]}\n')
+    with pytest.raises(DataError, match=r"documents\.jsonl, line 5: the id 'd' stands twice"):
+        read_set(tmp_path / "s", root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("group", "foo"),
+        ("group", ["image"]),
+        ("scope", "foo"),
+        ("family", 3),
+        ("metric", None),
+        ("about", None),
+        ("name", 3),
+        ("instruction", 5),
+        ("document_instruction", ["x"]),
+    ],
+)
+def test_what_a_set_says_of_itself_is_checked(tmp_path: Path, name: str, value: object) -> None:
+    """Guards against a run of hours whose result cannot be read again: it was stored as it was."""
+    write_set(tmp_path / "s", made(tmp_path), root=tmp_path)
+    file = tmp_path / "s" / "set.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), name: value}))
+    with pytest.raises(DataError, match=rf"set\.json: .*its {name} is "):
+        read_set(tmp_path / "s", root=tmp_path)
+
+
+@given(st.text(max_size=8), st.text(st.characters(categories=["Cs"]), max_size=1))
+def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, text: str, half: str) -> None:
+    """Half a surrogate pair (a file's name in Latin-1) ended the writing of a set; texts that can
+    be written as they are must stay as they are, for versions are hashes over them."""
+    folder = tmp_path_factory.mktemp("set")
+    for each in (text, text + half, f"{half}{text}", f"\\{half}\\u0041{text}"):
+        query = Query(id=f"q{each}", content=Content(Text(each)), labels=(f"d{each}",))
+        documents = {f"d{each}": Content(Text(each))}
+        before = made(folder, queries=(query,), documents=documents, scope="global")
+        write_set(folder, before, root=folder)
+        after = read_set(folder, root=folder)
+        assert (after.queries[0].id, after.queries[0].labels) == (query.id, query.labels)
+        assert after.documents.keys() == documents.keys()
+        assert parts(after.queries[0].content) == parts(query.content)
+        if not half:
+            document = {"id": f"d{each}", "parts": [{"text": each}]}
+            line = json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+            assert (folder / "documents.jsonl").read_bytes() == line.encode("utf-8")
 
 
 def test_a_missing_set_says_what_to_do(tmp_path: Path) -> None:
@@ -109,6 +185,15 @@ def test_a_missing_set_says_what_to_do(tmp_path: Path) -> None:
         ({"labels": ("w",), "grades": None}, "not among the candidates"),
         ({"candidates": None}, "candidates belong to scope local"),
         ({"grades": (1,)}, "1 grades, 2 labels"),
+        (
+            {"grades": (17, 1)},
+            "set 'some', query 'q': its grade 17 is no whole number from 0 to 16",
+        ),
+        ({"grades": (1, -1)}, "its grade -1 is no"),
+        ({"grades": (1, 0.5)}, "its grade 0.5 is no"),
+        ({"grades": (1, float("inf"))}, "its grade inf is no"),
+        ({"grades": (True, 1)}, "its grade True is no"),
+        ({"grades": ("1", 1)}, "its grade '1' is no"),
         ({"candidates": ("d", "p", "none")}, "not among the documents"),
     ],
 )

@@ -20,7 +20,9 @@ def test_a_changed_file_is_hashed_again_and_an_unchanged_one_is_not(tmp_path: Pa
     assert hashes.file_hashes([file], memory) != first
 
 
-@pytest.mark.parametrize("damage", ["", "[]", '{"x": ', '{"%s": 3}', '{"%s": {"stamp": [3, 1]}}'])
+@pytest.mark.parametrize(
+    "damage", ["", "[]", '{"x": ', "[" * 100_000, '{"%s": 3}', '{"%s": {"stamp": [3, 1]}}']
+)
 def test_a_damaged_memory_only_costs_time(tmp_path: Path, damage: str) -> None:
     """A half-written cache file makes every start fail."""
     file, memory = tmp_path / "weights", tmp_path / "hashes.json"

@@ -243,19 +243,31 @@ def test_baselines_are_computed_once_for_a_version(
     pools = Pools(questions([("what?", "red")] * 4))
     train = [example("what?", "red")]
     file = tmp_path / "baselines-test.json"
-    first = Baselines(file, "1", lambda: train).of(pools, None)
+    one, two = {"tiny": "1"}, {"tiny": "2"}
+    first = Baselines(file, one, lambda: train).of(pools, None)
     assert first == {"random": 0.25, "words": 0.0, "majority": 1.0}
-    assert Baselines(file, "1", never).of(pools, None) == first
-    fewer = Baselines(file, "1", lambda: [example("what?", "blue")]).of(pools, 3)
+    assert Baselines(file, one, never).of(pools, None) == first
+    fewer = Baselines(file, one, lambda: [example("what?", "blue")]).of(pools, 3)
     assert fewer["majority"] == 0.0, "a set that is cut has baselines of its own"
-    assert Baselines(file, "1", never).of(pools, None) == first
-    other = Baselines(file, "2", lambda: [example("what?", "blue")]).of(pools, None)
+    assert Baselines(file, one, never).of(pools, None) == first
+    other = Baselines(file, two, lambda: [example("what?", "blue")]).of(pools, None)
     assert other["majority"] == 0.0
+    assert list(json.loads(file.read_text())["sets"]) == ["tiny 2 all"], "the old ones are gone"
     monkeypatch.setattr(baselines, "_EDITION", 1000)
-    assert Baselines(file, "2", lambda: train).of(pools, None) == first
+    assert Baselines(file, two, lambda: train).of(pools, None) == first
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"edition": 1, "version": "1"}', '{"edi'])
+def test_a_set_that_is_added_leaves_the_baselines_of_others(tmp_path: Path) -> None:
+    """A folder of MMEB fills set by set: what is known of a set depends on that set alone."""
+    file = tmp_path / "baselines-test.json"
+    first = Baselines(file, {"tiny": "1"}, list).of(Pools(questions([("what?", "red")])), None)
+    other = text_set({"q": ("a",)}, {"a": "1", "b": "2"}, name="other")
+    grown = {"tiny": "1", "other": "1"}
+    Baselines(file, grown, list).of(Pools(other), None)
+    assert Baselines(file, grown, never).of(Pools(questions([("what?", "red")])), None) == first
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"edition": 2}', '{"edi', "[" * 100_000])
 def test_a_damaged_file_of_baselines_is_made_anew(
     tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -263,9 +275,9 @@ def test_a_damaged_file_of_baselines_is_made_anew(
     file = tmp_path / "baselines-test.json"
     file.write_text(text)
     pools = Pools(questions([("what?", "red")]))
-    assert Baselines(file, "1").of(pools, None)["random"] == 0.25
+    assert Baselines(file, {"tiny": "1"}).of(pools, None)["random"] == 0.25
     assert "computed again" in caplog.text
-    assert json.loads(file.read_text())["sets"]["tiny all"]["random"] == 0.25
+    assert json.loads(file.read_text())["sets"]["tiny 1 all"]["random"] == 0.25
 
 
 def test_a_suite_that_cannot_be_written_has_baselines_all_the_same(
@@ -273,6 +285,6 @@ def test_a_suite_that_cannot_be_written_has_baselines_all_the_same(
 ) -> None:
     """A suite may lie on a read-only disk."""
     (tmp_path / "taken").write_text("a file where a folder should be")
-    kept = Baselines(tmp_path / "taken" / "baselines-test.json", "1")
+    kept = Baselines(tmp_path / "taken" / "baselines-test.json", {"tiny": "1"})
     assert kept.of(Pools(questions([("what?", "red")])), None)["random"] == 0.25
     assert "again next time" in caplog.text

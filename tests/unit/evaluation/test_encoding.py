@@ -46,14 +46,16 @@ def test_vectors_come_in_the_order_of_the_contents(tmp_path: Path) -> None:
 
 
 def test_equal_contents_are_encoded_once(tmp_path: Path) -> None:
-    """A pool with the same document under many ids must not pay for each."""
+    """A pool with the same document under many ids must not pay for each, nor pass for warm."""
     encoder = table()
     contents = {"a": Content(Text("boat")), "b": Content(Text("tree")), "c": Content(Text("boat"))}
     found = encoded(tmp_path, contents, encoder)
     assert [text for text, _, _ in encoder.asked] == ["boat", "tree"]
     assert (found.vectors[0] == found.vectors[2]).all()
     assert found.digests["a"] == found.digests["c"] != found.digests["b"]
-    assert (found.cost.items, found.cost.cached) == (2, 1)
+    assert (found.cost.items, found.cost.cached) == (2, 0), "nothing was found in the cache"
+    again = encoded(tmp_path, contents, table())
+    assert (again.cost.items, again.cost.cached) == (0, 2)
 
 
 def test_what_is_cached_is_not_encoded_again(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from rzen.evaluation.metrics import KEYS, Ranking, mean_scores
 from rzen.evaluation.predictions import (
     SetScores,
     findings,
+    predictions_hash,
     read_predictions,
     read_scores,
     write_predictions,
@@ -142,7 +144,31 @@ def test_a_last_line_may_lack_its_end(tmp_path: Path) -> None:
     assert len(read_predictions(written(tmp_path, GOOD, GOOD, end="")).rankings) == 2
 
 
-@pytest.mark.parametrize("content", [None, b""])
+@pytest.mark.parametrize("end", ["\n", "\n\n", "\n \t\n", "\n   ", "\r\n\r\n"])
+def test_blank_lines_at_the_end_are_no_lines(tmp_path: Path, end: str) -> None:
+    """Guards against a run that is told to have been cut off because an editor left a blank."""
+    assert len(read_predictions(written(tmp_path, GOOD, GOOD, end=end)).rankings) == 2
+    with pytest.raises(DataError, match=r"line 2: it is blank"):
+        read_predictions(written(tmp_path, GOOD, "", "", GOOD, end=end))
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    """Editors on Windows write one; at any other place it is damage."""
+    file = written(tmp_path, "\ufeff" + GOOD, GOOD)
+    assert len(read_predictions(file).rankings) == 2
+    with pytest.raises(DataError, match="line 2: it is not JSON"):
+        read_predictions(written(tmp_path, GOOD, "\ufeff" + GOOD))
+
+
+def test_the_hash_is_that_of_the_file(tmp_path: Path) -> None:
+    """By it a damaged file is known; another hash would have every set made anew each time."""
+    several = [Ranking(prediction=("é", "\ud800"), labels=("b",), grades=(2,))] * 3
+    write_predictions(tmp_path / "toy_pred.jsonl", several)
+    written_bytes = (tmp_path / "toy_pred.jsonl").read_bytes()
+    assert predictions_hash(several) == hashlib.sha256(written_bytes).hexdigest()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n \n"])
 def test_nothing_to_read(tmp_path: Path, content: bytes | None) -> None:
     """A missing and an empty file; the latter must not score 0."""
     file = tmp_path / "toy_pred.jsonl"

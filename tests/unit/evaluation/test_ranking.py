@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from evaluation_sets import text_set
 from rzen.data.retrieval_set import Query, RetrievalSet
 from rzen.evaluation import ranking
-from rzen.evaluation.metrics import per_query
+from rzen.evaluation.metrics import KEYS, per_query
 from rzen.evaluation.outcome import BINS
 from rzen.evaluation.pools import Pools
 from rzen.evaluation.ranking import TIE, Ranked, rank
@@ -182,18 +182,43 @@ def test_a_failed_query_is_a_miss() -> None:
     assert sum(map(sum, (each.wrong for each in found.histograms.values()))) == 1
 
 
-def test_failed_documents_come_last() -> None:
+def test_failed_documents_are_not_found() -> None:
     """Their zero vectors have cosine 0, which is better than many a document's."""
     made = text_set({"q": ("b",)}, lettered("abcd"))
     documents = at_cosines(-0.5, 0.0, -0.2, 0.0)
     documents[[1, 3]] = 0
     found = rank(ASKED, documents, Pools(made), failed_documents={"b": "gone", "d": "gone"})
-    assert found.rankings[0].prediction == ("c", "a", "d", "b")
-    assert found.rank_B.tolist() == [4]
+    assert found.rankings[0].prediction == ("c", "a")
+    assert found.rankings[0].labels == ("b",)
+    assert found.rank_B.tolist() == [0]
     assert found.ties == 0
     assert found.failures == (), "there is no cosine to show"
     assert sum(found.histograms["text"].wrong) == 2
     assert sum(found.histograms["text"].right) == 0
+
+
+@pytest.mark.parametrize("names", ["a", "ab", "abc"])
+def test_a_label_that_failed_is_no_hit_in_a_small_pool(names: str) -> None:
+    """Ranked last of three it was a hit at five, and last of one a hit at one."""
+    made = text_set({"q": ("a",)}, lettered(names), candidates=tuple(names))
+    documents = at_cosines(*[0.5] * len(names))
+    (found,) = rank(ASKED, documents, Pools(made), failed_documents={"a"}).rankings
+    assert found.prediction == tuple(names[1:])
+    assert {key: values.tolist() for key, values in per_query([found]).items()} == {
+        key: [0.0] for key in KEYS
+    }
+
+
+def test_of_two_labels_the_one_that_failed_is_missed() -> None:
+    """It still stands among the labels: recall must not rise because a file was lost."""
+    made = text_set({"q": ("a", "b")}, lettered("abc"))
+    found = rank(ASKED, at_cosines(0.9, 0.5, 0.1), Pools(made), failed_documents={"a"})
+    assert found.rankings[0].prediction == ("b", "c")
+    assert found.rank_B.tolist() == [1]
+    assert per_query(found.rankings)["recall@5"].tolist() == [0.5]
+    everything = rank(ASKED, at_cosines(0.9, 0.5, 0.1), Pools(made), failed_documents=set("abc"))
+    assert everything.rankings[0].prediction == ()
+    assert everything.rank_B.tolist() == [0]
 
 
 def test_predictions_are_cut_but_ranks_are_not() -> None:

@@ -1,8 +1,11 @@
+import contextlib
+import itertools
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +58,10 @@ def numbered(name: str, count: int = 100) -> RetrievalSet:
         {f"{n}": f"{name} document {n}" for n in range(count)},
         name=name,
     )
+
+
+def with_other_data(data: Suite, version: str = "2") -> Suite:
+    return replace(data, version=version, versions=dict.fromkeys(data.versions, version))
 
 
 def table(**options: object) -> TableEncoder:
@@ -187,7 +194,7 @@ def test_results_of_older_data_are_not_taken(tmp_path: Path, change: str) -> Non
     turned = {**COMPASS, "north": COMPASS["east"], "east": COMPASS["north"]}
     encoder = TableEncoder(turned)
     if change == "version":
-        data = replace(data, version="2")
+        data = with_other_data(data)
     else:
         encoder.environment = {"device": "cuda"}
     cache_file(TableEncoder(COMPASS)).unlink()
@@ -195,6 +202,26 @@ def test_results_of_older_data_are_not_taken(tmp_path: Path, change: str) -> Non
     assert len(encoder.asked) == 6
     assert found.sets[0].value == 0.0
     assert asdict(read_run(tmp_path / "out")) == asdict(found)
+
+
+@pytest.mark.parametrize("change", [None, "one", "two"])
+def test_only_what_changed_is_made_anew(tmp_path: Path, change: str | None) -> None:
+    """Guards against hours that are lost because another set was added, or its data changed."""
+    both = suite(tmp_path / "data", numbered("one"), numbered("two"))
+    out = tmp_path / "out"
+    first = run(both.only(["one"]) if change is None else both, table(), out)
+    cache_file(table()).unlink()
+    if change:
+        both = replace(both, version="2", versions={**both.versions, change: "2"})
+    encoder = table()
+    second = run(both, encoder, out)
+    made = {text.partition(" ")[0] for text, _, _ in encoder.asked}
+    assert made == {change or "two"}
+    assert (second.version, len(second.sets)) == (both.version, 2)
+    assert [each.version for each in second.sets] == list(both.versions.values())
+    if change != "one":
+        assert second.sets[0] == first.sets[0]
+    assert asdict(read_run(out)) == asdict(second)
 
 
 @pytest.mark.parametrize("change", ["limit", "encoder", "split", "suite", "evaluator"])
@@ -220,6 +247,152 @@ def test_results_of_something_else_are_left_alone(tmp_path: Path, change: str) -
     with pytest.raises(UsageError, match="choose another folder with --output"):
         run(data, encoder, out, limit=limit)
     assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "holds"),
+    [
+        ("compass_score.json", '{"hit@1": 0.5}', "compass_score.json of another evaluator"),
+        ("other_score.json", "[]", "other_score.json of another evaluator"),
+        ("compass_score.json", "my notes", "compass_score.json, which cannot be read"),
+        ("compass_score.json", '{\n    "hit@1": 0.5,\n    "hi', "maybe of another evaluator"),
+        ("compass_pred.jsonl", "precious\n", "compass_pred.jsonl without the scores"),
+        ("run.json", '{"mine": 1}', "run.json of another evaluator"),
+        ("run.json", "[" * 100_000, "run.json, which cannot be read"),
+    ],
+)
+def test_files_of_others_are_left_alone(tmp_path: Path, name: str, text: str, holds: str) -> None:
+    """Guards against hours of another evaluator's work, overwritten by a slip in --output."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text(text)
+    encoder = TableEncoder(COMPASS)
+    with pytest.raises(UsageError, match=rf"{holds}.*: choose another folder with --output"):
+        run(suite(tmp_path / "data", compass()), encoder, out)
+    assert [(file.name, file.read_text()) for file in out.iterdir()] == [(name, text)]
+    assert encoder.asked == []
+
+
+def test_the_predictions_of_another_run_are_left_alone_in_our_folder(tmp_path: Path) -> None:
+    """They may have been copied there to be compared."""
+    data = suite(tmp_path / "data", compass("one"), compass("two"))
+    out = tmp_path / "out"
+    run(data.only(["one"]), TableEncoder(COMPASS), out)
+    (out / "two_pred.jsonl").write_text("precious")
+    with pytest.raises(UsageError, match=r"two_pred\.jsonl without the scores"):
+        run(data, TableEncoder(COMPASS), out)
+    assert (out / "two_pred.jsonl").read_text() == "precious"
+
+
+@pytest.mark.parametrize("earlier", ["nothing", "older data", "damage"])
+def test_a_run_goes_on_wherever_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier: str
+) -> None:
+    """Guards against a folder that its own run refuses, or takes for done, after a kill between
+    two files: every change of the folder is the last one once."""
+    data = suite(tmp_path / "data", compass("one"), compass("two"))
+    expected = run(data, TableEncoder(COMPASS), tmp_path / "whole")
+    for last in itertools.count():
+        out = tmp_path / f"out{last}"
+        if earlier != "nothing":
+            run(with_other_data(data, "0") if earlier == "older data" else data, compassed(), out)
+        if earlier == "damage":
+            (out / "one_score.json").write_text((out / "one_score.json").read_text()[:300])
+            predictions_file(out, "two").write_text("")
+            (out / "run.json").write_text((out / "run.json").read_text()[:300])
+        with monkeypatch.context() as patched:
+            is_killed = dies_at_change(patched, last, out)
+            with contextlib.suppress(KeyboardInterrupt):
+                run(data, compassed(), out)
+        for file in out.glob("*_pred.jsonl"):
+            assert file.with_name(file.name.replace("_pred.jsonl", "_score.json")).exists()
+        if is_killed():
+            with contextlib.suppress(DataError):
+                assert read_run(out).version == "0", "whole is only what was whole before"
+        resumed = run(data, compassed(), out)
+        for mine, theirs in zip(resumed.sets, expected.sets, strict=True):
+            assert replace(mine, cost=theirs.cost) == theirs
+            assert mean_scores(read_predictions(predictions_file(out, mine.name)).rankings) == (
+                theirs.scores
+            )
+        if not is_killed():
+            break
+    assert last > 4, "it was killed at every change"
+
+
+def compassed() -> TableEncoder:
+    return TableEncoder(COMPASS)
+
+
+def dies_at_change(patched: pytest.MonkeyPatch, last: int, out: Path) -> Callable[[], bool]:
+    """Dies instead of the change of that number: a file renamed into the folder, or removed."""
+    made = itertools.count()
+    killed = []
+
+    def dying(change: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(path: Path, *arguments: Any, **options: Any) -> Any:
+            if path.parent == out and path.exists() and next(made) == last:
+                killed.append(path)
+                raise KeyboardInterrupt
+            return change(path, *arguments, **options)
+
+        return changed
+
+    patched.setattr(Path, "unlink", dying(Path.unlink))
+    patched.setattr(Path, "replace", dying(Path.replace))
+    return lambda: bool(killed)
+
+
+@pytest.mark.parametrize(
+    "damage", ["cut off", "no line", "other order", "other line", "no predictions"]
+)
+def test_damaged_predictions_are_made_anew(tmp_path: Path, damage: str) -> None:
+    """Scores whose predictions are lost cannot be compared: the run said it was whole for ever."""
+    data = suite(tmp_path / "data", compass("one"), compass("two"))
+    out = tmp_path / "out"
+    first = run(data, TableEncoder(COMPASS), out)
+    file = predictions_file(out, "one")
+    whole = file.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    changed = {
+        "cut off": whole[:100],
+        "no line": b"".join(lines[:-1]),
+        "other order": b"".join(lines[::-1]),
+        "other line": b"".join([lines[1], *lines[1:]]),
+        "no predictions": b"",
+    }
+    file.write_bytes(changed[damage])
+    again = run(data, TableEncoder(COMPASS), out)
+    assert file.read_bytes() == whole
+    assert again.sets[0].cost.cached == 6, "it was scored anew"
+    assert again.sets[1] == first.sets[1], "the other set was not"
+    assert asdict(read_run(out)) == asdict(again)
+
+
+def test_a_run_that_says_something_else_than_its_sets_is_written_anew(tmp_path: Path) -> None:
+    """Guards against an edited run.json that passes for the result of its score files."""
+    data = suite(tmp_path / "data", compass("one"), compass("two"))
+    out = tmp_path / "out"
+    first = run(data, TableEncoder(COMPASS), out)
+    changes: list[dict[str, Any]] = [
+        {"sets": []},
+        {"sets": [asdict(first.sets[0])]},
+        {"version": "0"},
+    ]
+    for change in changes:
+        (out / "run.json").write_text(json.dumps({**asdict(first), **change}))
+        again = run(data, TableEncoder(COMPASS), out)
+        assert (again.sets, again.version) == (first.sets, "1")
+        assert asdict(read_run(out)) == asdict(again)
+
+
+def test_a_run_without_sets_is_none(tmp_path: Path) -> None:
+    """It would be shown as a whole run with nothing in it, and its mean kept."""
+    found = run(suite(tmp_path / "data", compass()), TableEncoder(COMPASS), tmp_path / "out")
+    file = tmp_path / "out" / "run.json"
+    file.write_text(json.dumps({**asdict(found), "sets": []}))
+    with pytest.raises(DataError, match=r"run\.json: it holds no set"):
+        read_run(tmp_path / "out")
 
 
 @pytest.mark.parametrize("damage", ["no predictions", "half a score", "odd outcome"])
@@ -250,7 +423,7 @@ def test_a_new_run_in_an_old_folder_is_not_whole_until_it_is(tmp_path: Path) -> 
     run(data, table(), tmp_path / "out")
     cache_file(table()).unlink()
     with pytest.raises(KeyboardInterrupt):
-        run(replace(data, version="2"), table(dies_after=250), tmp_path / "out")
+        run(with_other_data(data), table(dies_after=250), tmp_path / "out")
     with pytest.raises(DataError, match="after 1 of 2 sets"):
         read_run(tmp_path / "out")
 
@@ -260,12 +433,20 @@ def test_there_is_no_run_where_none_was_made(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(DataError, match="there is no run in"):
             read_run(folder)
-    (tmp_path / "run.json").write_text('{"format": 1, "sui')
+    (tmp_path / "run.json").write_text('{"format": 2, "sui')
     with pytest.raises(DataError, match=r"cannot read .*run\.json"):
         read_run(tmp_path)
     (tmp_path / "run.json").write_text('{"format": 99}')
-    with pytest.raises(DataError, match="format 1 was expected, this is 99"):
+    with pytest.raises(DataError, match="format 2 was expected, this is 99"):
         read_run(tmp_path)
+    for broken in (
+        "[" * 100_000,
+        '{"format": 2, "overall": NaN}',
+        '{"format": 2, "seconds": 1e999}',
+    ):
+        (tmp_path / "run.json").write_text(broken)
+        with pytest.raises(DataError, match=r"cannot read .*run\.json"):
+            read_run(tmp_path)
 
 
 def test_some_sets_of_a_whole_run_are_a_run_of_their_own(tmp_path: Path) -> None:
@@ -340,9 +521,10 @@ def test_contents_that_fail_are_counted_and_named(tmp_path: Path) -> None:
     (one,) = run(data, DummyEncoder(), tmp_path / "out").sets
     assert one.failed.keys() == {"p1"}
     assert "1.png" in one.failed["p1"]
-    assert one.notes == ("1 of 3 documents could not be encoded and are ranked last",)
+    assert one.notes == ("1 of 3 documents could not be encoded and are never found",)
     ranking = read_predictions(predictions_file(tmp_path / "out", "pictures")).rankings[1]
-    assert ranking.prediction[-1] == "p1"
+    assert sorted(ranking.prediction) == ["p0", "p2"]
+    assert one.scores["hit@5"] == pytest.approx(2 / 3)
 
 
 def test_a_query_that_fails_is_a_miss_and_a_shared_id_tells_both(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -104,6 +104,7 @@ def test_equal_values_and_a_single_one(value: float, count: int) -> None:
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=40))
+@example([0.0, 4.6e-91])  # the square of its variance is zero
 def test_an_interval_holds_the_mean_and_stays_within_the_values(values: list[float]) -> None:
     """Guards against ends beyond what a score can be."""
     values_B = np.array(values)

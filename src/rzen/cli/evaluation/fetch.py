@@ -40,8 +40,10 @@ def run(
     output.say(f"{about['suite']} {about['version']} (edition {about['edition']}) in {folder}")
     if suite.PUBLISHED and about["version"] != suite.PUBLISHED:
         output.complain(
-            f"this build differs from the published one, {suite.PUBLISHED}: another release of "
-            "Debian or of a library made other files; scores compare with those of this build only"
+            f"this build differs from the published one, {suite.PUBLISHED}: it may be an older "
+            "one that was left in the cache (rzen eval fetch --force  builds again), or another "
+            "release of Debian or of a library made other files; scores compare with those of "
+            "this build only"
         )
     for split, sets in about["sets"].items():
         queries = sum(each["queries"] for each in sets.values())

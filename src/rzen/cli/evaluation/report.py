@@ -34,15 +34,21 @@ def run(
 ) -> None:
     """Summarize score files: means by modality and family, what is missing, what is extra."""
     from rzen.cli.pages import write_page
+    from rzen.errors import UsageError
     from rzen.evaluation.mmeb.score_files import summarize
     from rzen.evaluation.report.mmeb_page import render_mmeb
-    from rzen.evaluation.suites import check_suite_name
+    from rzen.evaluation.suites import MMEB, check_suite_name
 
     if suite:
         check_suite_name(suite)
     if all(path.is_dir() for path in scores):
         _report_runs(scores, data, html, open_page, json)
         return
+    if suite and suite != MMEB:
+        raise UsageError(
+            f"the runs of {suite} are folders: name the folder of the run; a score file is "
+            f"averaged by the rules of {MMEB}"
+        )
     summaries = [summarize(_read(path), str(path)) for path in scores]
     if html or open_page:
         write_page(html, open_page, render_mmeb(summaries[0], summaries[1:]))
@@ -78,8 +84,11 @@ def _read(path: Path) -> Any:
 
     try:
         return json_library.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read the score file {path}: {error}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"cannot read the score file {path}: {error}: name a file in MMEB's public form, or "
+            "the folder of a run"
+        ) from None
 
 
 def _say(path: Path, summary: "Mapping[str, Any]") -> None:

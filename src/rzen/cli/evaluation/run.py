@@ -1,5 +1,7 @@
 """rzen eval: run an encoder over a suite."""
 
+import hashlib
+import json as json_library
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +15,7 @@ from rzen.cli.options import (
     JsonOption,
     OpenOption,
     SetOption,
+    check_no_options,
     given_path,
 )
 
@@ -48,7 +51,7 @@ def run(  # noqa: PLR0913 (one parameter an option)
             "-o",
             parser=given_path,
             metavar="FOLDER",
-            help="Where results go. Default: rzen-eval/, by suite, split and encoder.",
+            help="Where results go. Default: rzen-eval/, by suite, split, encoder and sets.",
         ),
     ] = None,
     beside: Annotated[
@@ -67,6 +70,7 @@ def run(  # noqa: PLR0913 (one parameter an option)
     second run takes seconds.
     """
     if context.invoked_subcommand is not None:
+        check_no_options(context)
         return
     from rzen.cli.evaluation.progress import evaluation_progress
     from rzen.cli.pages import write_page
@@ -86,7 +90,7 @@ def run(  # noqa: PLR0913 (one parameter an option)
     model = create(
         encoder or merged.encoder, device=merged.device, limits=merged.limits, model=merged.model
     )
-    target = results or _folder(opened, model, limit, bool(only))
+    target = results or _folder(opened, model, limit, is_part=bool(only))
     with evaluation_progress() as on_progress:
         done = evaluate(opened, model, target, limit=limit, progress=on_progress)
     page = render_run(done, opened.load, others=others)
@@ -98,11 +102,15 @@ def run(  # noqa: PLR0913 (one parameter an option)
     say_run(summary)
 
 
-def _folder(suite: "Suite", encoder: "Encoder", limit: int | None, is_part: bool) -> Path:
-    """A folder that no other run shares by default."""
-    model = Path(encoder.fingerprint.encoder).name
-    weights = encoder.fingerprint.weights[:6]
-    name = f"{model}-{weights}"
+def _folder(suite: "Suite", encoder: "Encoder", limit: int | None, *, is_part: bool) -> Path:
+    """The folder of a run by default: that of the same run's earlier start, and of no other's."""
+    from rzen.evaluation.vector_cache import encoder_document
+
+    name = f"{Path(encoder.fingerprint.encoder).name}-{_short_hash(encoder_document(encoder))}"
     name += f"-limit{limit}" if limit is not None else ""
-    name += "-part" if is_part else ""
-    return Path("rzen-eval") / f"{suite.name}-{suite.split}-{suite.version}" / name
+    name += f"-part-{_short_hash(suite.sets)}" if is_part else ""
+    return Path("rzen-eval") / suite.filed_under / name
+
+
+def _short_hash(document: object) -> str:
+    return hashlib.sha256(json_library.dumps(document, sort_keys=True).encode()).hexdigest()[:8]

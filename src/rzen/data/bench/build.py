@@ -65,6 +65,7 @@ def build(
         DataError: if a package cannot be fetched.
     """
     target = target or folder()
+    _settle(target)
     aside = target.with_name(f".{target.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -79,9 +80,29 @@ def build(
         steps.begin(f"training examples: {name}")
         examples[name] = write_examples(_train(aside, name), module.examples(shop), root=aside)
     _write_manifest(shop, counts, examples)
-    shutil.rmtree(target, ignore_errors=True)
-    aside.rename(target)
+    _put(aside, target)
     return target
+
+
+def _put(made: Path, target: Path) -> None:
+    """Puts a whole suite in the place of an older one, which stays until that is done."""
+    old = _old(target)
+    if target.exists():
+        target.rename(old)
+    made.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _settle(target: Path) -> None:
+    """Puts the older suite back where a kill left it aside, and clears it away where it is old."""
+    old = _old(target)
+    if old.exists() and not target.exists():
+        old.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _old(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")
 
 
 class _Steps:

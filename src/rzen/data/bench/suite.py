@@ -41,14 +41,20 @@ def manifest(suite: Path) -> dict[str, Any]:
         raise DataError(
             f"{NAME} is not on this machine (looked in {suite}): run  rzen eval fetch"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"cannot read {file}: {error}: run  rzen eval fetch  again") from None
+    if not isinstance(found, dict):
+        raise DataError(f"{file} is not a manifest: run  rzen eval fetch  again")
     if found.get("edition") != EDITION:
         raise DataError(
             f"{suite} holds edition {found.get('edition')} of {NAME}, this version of rzen "
             f"measures with edition {EDITION}: run  rzen eval fetch"
         )
-    return dict(found)
+    sets = found.get("sets")
+    is_whole = isinstance(sets, dict) and all(isinstance(sets.get(each), dict) for each in MEASURED)
+    if not is_whole or not isinstance(found.get("version"), str):
+        raise DataError(f"{file} lacks the version or the sets: run  rzen eval fetch  again")
+    return found
 
 
 def load(suite: Path, split: str, name: str) -> RetrievalSet:

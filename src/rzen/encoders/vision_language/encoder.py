@@ -34,6 +34,7 @@ from rzen.types import (
     Fingerprint,
     Modality,
     Role,
+    Text,
 )
 
 _CHUNK = 64  # contents whose pixels are held at once, at the sizes that the model sees
@@ -103,7 +104,7 @@ class VisionLanguageEncoder:
         """See :class:`rzen.protocols.Encoder`.
 
         Without an instruction, the family's own one for the role and the content's modality is
-        used, where it has one; the empty instruction means none.
+        used, where it has one and no words say what the media are; the empty one means none.
         """
         rows = Rows(len(contents), self.dim, dim)
         rows.tokens = 0
@@ -123,7 +124,8 @@ class VisionLanguageEncoder:
         self, row: int, content: Content, role: Role, instruction: str | None, rows: Rows
     ) -> Prompt | None:
         if instruction is None:
-            instruction = self.family.instructions.get((role, content.modality), "")
+            own = self.family.instructions.get((role, content.modality), "")
+            instruction = "" if any(isinstance(part, Text) for part in content.parts) else own
         try:
             prompt = self._prompter.prompt(self._open(content), instruction)
         except RzenError as error:

@@ -127,7 +127,8 @@ def _encode(
         calls.setdefault((case.role, case.instruction), []).append(row)
     for (role, instruction), rows in calls.items():
         contents = [cases[row].content for row in rows]
-        encoded = encoder.encode(contents, role=role, instruction=instruction)
+        # None would be the encoder's own default, and the published vectors have none.
+        encoded = encoder.encode(contents, role=role, instruction=instruction or "")
         assert encoded.vectors.shape == (len(rows), encoder.dim), encoded.vectors.shape
         vectors_ND[rows] = encoded.vectors
         failed |= {cases[rows[at]].id: reason for at, reason in encoded.failed.items()}

@@ -9,13 +9,13 @@ all 78. Public files differ in what they hold; the rules for that are:
 - ``MomentSeeker_1k8`` is another revision of MomentSeeker (1,800 queries instead of 1,602). It is
   listed, never averaged, and never stands in for MomentSeeker.
 - ``ViDoSeek-page`` and ``MMLongBench-page`` had wrong page labels until 2025-11. A name that ends
-  in ``-fixed`` says that the labels are the mended ones, and counts as the set; a plain name may
-  stand for either, which is told.
+  in ``-fixed`` says that the labels are the mended ones, and counts as the set if it has a score; a
+  plain name may stand for either, which is told.
 - Sets that MMEB-V2 does not have are listed, never averaged.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeGuard
 
 from rzen.errors import DataError
@@ -54,6 +54,7 @@ def summarize(document: object, file_name: str) -> dict[str, Any]:
     """
     metrics, metadata = _checked(document, file_name)
     scores: dict[str, float] = {}
+    counted: list[str] = []
     extra: dict[str, list[str]] = {}
     notes: list[str] = []
     for modality in MODALITIES:
@@ -63,10 +64,11 @@ def summarize(document: object, file_name: str) -> dict[str, Any]:
             value = _value(entries, place, each, notes)
             if value is not None:
                 scores[each.name] = value
+                counted.append(place)
         extra[modality] = [place for place in entries if place not in places]
         notes += _notes_on_extra(modality, extra[modality])
     notes += [f"{each}: no modality of MMEB-V2, left out" for each in metrics if each not in extra]
-    notes += _notes_on_page_labels(metrics.get("visdoc", {}), scores)
+    notes += _notes_on_page_labels(counted)
     families: dict[str, list[MmebSet]] = {}
     for each in SETS:
         families.setdefault(f"{each.modality} {each.family}", []).append(each)
@@ -149,7 +151,7 @@ def _checked(
 def _places(modality: MmebModality, entries: Mapping[str, Any]) -> dict[str, MmebSet]:
     """The name in the file -> the set it counts for; a set that is absent by its own name.
 
-    A name ending in -fixed goes before the plain one, unless it stands there without scores.
+    A name ending in -fixed goes before the plain one, unless it stands there without a score.
     """
     places: dict[str, MmebSet] = {}
     for each in SETS:
@@ -157,11 +159,17 @@ def _places(modality: MmebModality, entries: Mapping[str, Any]) -> dict[str, Mme
             continue
         fixed = f"{each.name}{_FIXED}"
         takes_fixed = each.name in _RELABELLED and (
-            isinstance(entries.get(fixed), Mapping)
+            _score(entries.get(fixed), each) is not None
             or (fixed in entries and each.name not in entries)
         )
         places[fixed if takes_fixed else each.name] = each
     return places
+
+
+def _score(entry: object, each: MmebSet) -> float | None:
+    """The set's score, if an entry has one."""
+    value = entry.get(each.metric) if isinstance(entry, Mapping) else None
+    return float(value) if _is_number(value) and 0 <= value <= 1 else None
 
 
 def _value(entries: Mapping[str, Any], place: str, each: MmebSet, notes: list[str]) -> float | None:
@@ -177,7 +185,8 @@ def _value(entries: Mapping[str, Any], place: str, each: MmebSet, notes: list[st
     if not _is_number(value):
         notes.append(f"{where} lacks {each.metric}: missing")
         return None
-    if not 0 <= value <= 1:
+    score = _score(entry, each)
+    if score is None:
         notes.append(f"{where} has {each.metric} {value!r:.40}, no fraction: missing")
         return None
     ranked, queries = entry.get("num_pred"), entry.get("num_data")
@@ -185,7 +194,7 @@ def _value(entries: Mapping[str, Any], place: str, each: MmebSet, notes: list[st
         notes.append(f"{where} ranked {ranked} of {queries} queries")
     if each.name == "MomentSeeker" and queries == _OTHER_QUERIES:
         notes.append(f"{where} has 1,800 queries, like the revision MomentSeeker_1k8; averaged")
-    return float(value)
+    return score
 
 
 def _notes_on_extra(modality: MmebModality, names: Iterable[str]) -> list[str]:
@@ -201,18 +210,18 @@ def _notes_on_extra(modality: MmebModality, names: Iterable[str]) -> list[str]:
     return notes
 
 
-def _notes_on_page_labels(entries: Mapping[str, Any], scores: Mapping[str, float]) -> list[str]:
-    notes = []
-    for name in _RELABELLED:
-        if name not in scores:
-            continue
-        told = (
-            "the file says that these are the mended ones"
-            if isinstance(entries.get(f"{name}{_FIXED}"), Mapping)
-            else "the file does not say which ones it was scored with"
-        )
-        notes.append(f"visdoc: {name} had wrong page labels until 2025-11; {told}")
-    return notes
+def _notes_on_page_labels(counted: Collection[str]) -> list[str]:
+    """What is known of the page labels of those names in the file whose scores count."""
+    told = {
+        "": "the file does not say which ones it was scored with",
+        _FIXED: "the file says that these are the mended ones",
+    }
+    return [
+        f"visdoc: {name} had wrong page labels until 2025-11; {what}"
+        for name in _RELABELLED
+        for suffix, what in told.items()
+        if f"{name}{suffix}" in counted
+    ]
 
 
 def _mean(members: Iterable[MmebSet], scores: Mapping[str, float]) -> dict[str, Any]:

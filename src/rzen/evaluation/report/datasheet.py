@@ -32,8 +32,9 @@ def write_datasheet(folder: Path, on_set: Callable[[str, int, int], None] | None
     total = sum(map(len, about["sets"].values()))
     number, figures = 0, {}
     for split, sets in about["sets"].items():
+        versions = dict.fromkeys(sets, about["version"])
         known = Baselines(
-            baselines_file(folder, split), about["version"], lambda: bench.train_examples(folder)
+            baselines_file(folder, split), versions, lambda: bench.train_examples(folder)
         )
         for name in sets:
             number += 1

@@ -121,7 +121,7 @@ def beside(run: RunOutcome, others: Sequence[RunOutcome]) -> Beside:
             f"{what} {theirs} instead of {ours}"
             for what, ours, theirs in (
                 ("suite", run.suite, other.suite),
-                ("version", run.version, other.version),
+                ("version", *_versions(run, other)),
                 ("split", run.split, other.split),
                 ("limit", run.limit or "none", other.limit or "none"),
             )
@@ -226,6 +226,13 @@ def total(costs: Sequence[Cost]) -> Cost:
         tokens=sum(known) if known and len(known) == len(tokens) else None,
         peak_bytes=max((each.peak_bytes for each in costs), default=0),
     )
+
+
+def _versions(run: RunOutcome, other: RunOutcome) -> tuple[str, str]:
+    """Of both runs; twice the same where the sets that both have are of the same data."""
+    known = {each.name: each.version for each in run.sets}
+    is_same = all(known.get(each.name, each.version) == each.version for each in other.sets)
+    return (run.version, run.version) if is_same else (run.version, other.version)
 
 
 def _verdict(each: SetOutcome) -> Verdict:

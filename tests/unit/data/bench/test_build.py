@@ -1,5 +1,6 @@
 """Building the suite: whole or not at all, the same each time, and named when it is not there."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,35 @@ def test_a_build_that_breaks_off_leaves_the_old_suite(tmp_path: Path, tasks: Tas
     assert suite.manifest(tmp_path / "suite") == before
     tasks.fails = False
     assert suite.manifest(build(tmp_path / "suite"))["version"] == before["version"]
+    assert [path.name for path in tmp_path.iterdir()] == ["suite"]
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_a_kill_while_suites_change_places_loses_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tasks: Tasks, last: int
+) -> None:
+    """The old suite was deleted before the new one had its place: half an hour of building lost."""
+    before = suite.manifest(build(tmp_path / "suite"))
+    plain, renamed = Path.rename, itertools.count()
+
+    def dying(path: Path, target: Path) -> Path:
+        if next(renamed) == last:
+            raise KeyboardInterrupt
+        return plain(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", dying)
+        with pytest.raises(KeyboardInterrupt):
+            build(tmp_path / "suite")
+    whole = [folder for folder in tmp_path.iterdir() if (folder / "manifest.json").exists()]
+    assert len(whole) == 2
+    # The next build puts the old one back before it begins, and clears up behind itself.
+    tasks.fails = True
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / "suite")
+    assert suite.manifest(tmp_path / "suite") == before
+    tasks.fails = False
+    build(tmp_path / "suite")
     assert [path.name for path in tmp_path.iterdir()] == ["suite"]
 
 

@@ -215,6 +215,20 @@ def test_a_fixed_name_without_scores() -> None:
     assert report["modalities"]["visdoc"]["extra"] == []
 
 
+@pytest.mark.parametrize("entry", [{}, {"hit@1": 0.5}, {"ndcg_linear@5": float("nan")}, None])
+def test_a_fixed_name_without_the_score_hides_nothing(entry: object) -> None:
+    """Guards against a set that is called missing though its score stands in the file."""
+    document = complete()
+    visdoc = document["metrics"]["visdoc"]
+    visdoc["ViDoSeek-page-fixed"] = entry
+    report = summarize(document, "run.json")
+    assert report["overall"] == 0.5
+    assert report["modalities"]["visdoc"]["extra"] == ["ViDoSeek-page-fixed"]
+    assert any("ViDoSeek-page had wrong" in n and "does not say" in n for n in report["notes"])
+    visdoc["ViDoSeek-page"] = "FILE_N/A"
+    assert summarize(document, "run.json")["modalities"]["visdoc"]["missing"] == ["ViDoSeek-page"]
+
+
 def test_unknown_sets_and_modalities_are_listed() -> None:
     """Guards against a set that is averaged because its name is close, or dropped in silence."""
     document = complete()

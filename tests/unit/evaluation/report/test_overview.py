@@ -94,7 +94,7 @@ def test_runs_that_do_not_compare_are_left_out_by_name() -> None:
     others = [
         _run(_set(), encoder="tuned", limit=50),
         _run(_set(), encoder="tuned"),
-        _run(_set(), split="validation", version="2"),
+        _run(_set(version="2"), split="validation", version="2"),
         _run(_set(), suite="other"),
     ]
     compared = overview.beside(run, others)
@@ -104,6 +104,14 @@ def test_runs_that_do_not_compare_are_left_out_by_name() -> None:
         "mini (2)": "version 2 instead of 1, split validation instead of test",
         "mini (3)": "suite other instead of rzen-bench",
     }
+
+
+def test_a_suite_that_has_grown_compares_where_its_sets_are_the_same() -> None:
+    """The folder of MMEB fills set by set: nothing that was measured may be lost by that."""
+    run = _run(_set("a", version="x"), _set("b", version="y"), version="2")
+    assert list(overview.beside(run, [_run(_set("a", version="x"))]).runs) == ["mini (2)"]
+    changed = overview.beside(run, [_run(_set("a", version="x"), _set("b", version="z"))])
+    assert changed.left_out == {"mini (2)": "version 1 instead of 2"}
 
 
 def test_a_set_that_the_other_run_lacks_has_no_value_there() -> None:

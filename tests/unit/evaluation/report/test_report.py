@@ -282,7 +282,7 @@ def test_other_runs_are_drawn_or_named() -> None:
     """A run beside which the figures do not compare must not vanish silently."""
     others = [
         _run(_outcome(value=0.25), encoder="tuned", overall=0.25, groups={"image": 0.25}),
-        _run(encoder="old", version="0"),
+        _run(_outcome(version="0"), encoder="old", version="0"),
     ]
     page = _Page(render_run(_run(), None, others=others))
     labels = [each for each in page.attributes("aria-label") if each.startswith("stamps-t2i: ")]
