@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -81,10 +82,10 @@ class Parts:
         """
         file = self._file(number)
         try:
-            with np.load(file, allow_pickle=False) as found:
+            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as found:
                 about = json.loads(str(found["about"]))
                 vectors = np.asarray(found["vectors"], np.float32)
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             file.unlink(missing_ok=True)
             raise DataError(
                 f"{file}: damaged ({error}), and removed: run the same command again"

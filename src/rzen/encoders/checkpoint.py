@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from rzen.config import ModelSettings
-from rzen.encoders.loading import device_named, environment, explain, hub_folder, weights_hash
+from rzen.encoders.loading import (
+    device_named,
+    environment,
+    explain,
+    hub_folder,
+    quiet,
+    weights_hash,
+)
 from rzen.encoders.model_source import ModelSource
 from rzen.errors import EncoderError, MissingExtraError
 
@@ -57,16 +64,17 @@ def load(source: ModelSource, device: str, settings: ModelSettings) -> Checkpoin
         raise MissingExtraError(str(error.name), "transformers") from error
     place = device_named(device)
     try:
-        model = SentenceTransformer(
-            str(source.folder or source.name),
-            device=place,
-            trust_remote_code=source.name in settings.trust_remote_code,
-            local_files_only=source.folder is not None,
-            model_kwargs={
-                "use_safetensors": True,
-                "dtype": _dtype(settings, place),
-            },
-        )
+        with quiet():
+            model = SentenceTransformer(
+                str(source.folder or source.name),
+                device=place,
+                trust_remote_code=source.name in settings.trust_remote_code,
+                local_files_only=source.folder is not None,
+                model_kwargs={
+                    "use_safetensors": True,
+                    "dtype": _dtype(settings, place),
+                },
+            )
     # Loaders raise whatever their libraries do; the user gets the reason and the way out.
     except Exception as error:
         raise EncoderError(explain(source, error)) from error

@@ -44,11 +44,13 @@ class Size:
         name: on the hub.
         parameters: how many.
         dim: of its vectors.
+        verified: what its real weights were compared with; empty: they were never at hand.
     """
 
     name: str
     parameters: int
     dim: int
+    verified: str = ""
 
     @property
     def gigabytes(self) -> float:
@@ -77,6 +79,7 @@ class Family:
         instructions: role and modality -> what is said where nobody says anything else.
         tasks: kind of task -> instructions of queries and of documents that its authors use.
         follows: whether an instruction may take the place of the model's own prefix.
+        asks: how an instruction is written for sentence-transformers; ``{}`` is where it stands.
         sizes: its published models.
         dims: dimensions that its vectors may be cut to; empty: not trained for it, or not found.
         licence: of the weights.
@@ -97,6 +100,7 @@ class Family:
     instructions: Mapping[tuple[Role, Modality], str] = field(default_factory=dict)
     tasks: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     follows: bool = True
+    asks: str = "{}"
     sizes: tuple[Size, ...] = ()
     dims: tuple[int, ...] = ()
     licence: str = ""
@@ -384,6 +388,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
         names=("*qwen3-embedding*",),
         is_common=True,
         pooling="last token",
+        asks="Instruct: {}\nQuery:",
         sizes=(
             Size(name="Qwen/Qwen3-Embedding-0.6B", parameters=595_776_512, dim=1024),
             Size(name="Qwen/Qwen3-Embedding-4B", parameters=4_021_774_336, dim=2560),
@@ -399,7 +404,12 @@ FAMILIES: Final[tuple[Family, ...]] = (
         names=("*",),
         pooling="own",
         sizes=(
-            Size(name="sentence-transformers/all-MiniLM-L6-v2", parameters=22_713_216, dim=384),
+            Size(
+                name="sentence-transformers/all-MiniLM-L6-v2",
+                parameters=22_713_216,
+                dim=384,
+                verified="the values of its card, to 0.0001",
+            ),
         ),
         licence="their own",
         verified="run by sentence-transformers as they come",

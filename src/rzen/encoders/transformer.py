@@ -109,8 +109,7 @@ class TransformerEncoder:
         is always for models that know fixed prefixes and no instructions.
         """
         rows = Rows(len(contents), self.dim, dim)
-        asks_itself = instruction is None or not self.family.follows
-        prompt = self._model.prompts.get(role) if asks_itself else instruction
+        prompt = self._prompt(role, instruction)
         for chunk in open_chunks(contents, rows, self, self._limits, size=_CHUNK):
             items = []
             for row, parts in chunk:
@@ -125,6 +124,15 @@ class TransformerEncoder:
             for batch in by_length(lengths, tokens=self._room, items=_BATCH_ITEMS):
                 self._run([items[position] for position in batch], prompt or None, rows)
         return rows.encoded()
+
+    def _prompt(self, role: Role, instruction: str | None) -> str | None:
+        if instruction is None or not self.family.follows:
+            own: str | None = self._model.prompts.get(role)
+            return own
+        # Those who write an instruction before a query leave documents bare.
+        if instruction and role == "query":
+            return self.family.asks.format(instruction)
+        return instruction
 
     def _run(self, batch: Sequence["_Item"], prompt: str | None, rows: Rows) -> None:
         halving(

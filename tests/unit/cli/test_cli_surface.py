@@ -11,9 +11,11 @@ from rzen.cli import app
 SURFACE = {
     "ask": "after before encoder generator help html index json k modality open path set where",
     "config": "help json set",
+    "doctor": "against card encoder help json set",
     "duplicates": "help index json set threshold",
     # template and dtype change a vector, so they stand beside the encoder, not in --set alone.
     "embed": "dim dtype encoder help json output set template",
+    "encoders": "help json",
     "eval": "beside data encoder help json limit only open output set split suite",
     "eval compare": "help html json open",
     "eval fetch": "force help json",
