@@ -128,15 +128,24 @@ class Handler(BaseHTTPRequestHandler):
         self.document(401, {"error": {"message": f"bad key {sent}\x1b[2J"}})
 
     def closes(self) -> None:
+        """The first request is refused at once, the others when that is known."""
+        time.sleep(0.0 if self.calls["closes"] == 2 else 0.5)
         self.closed()
 
     def nowhere(self) -> None:
         self.document(404, {"detail": "no such model"})
 
     def moved(self) -> None:
-        self.send_response(307)
+        self.send_response(302)
         self.send_header("Location", "/v1/elsewhere")
         self.end_headers()
+
+    def do_GET(self) -> None:
+        """Where a redirect leads."""
+        entry = {"path": self.path, "key": None, "body": {"model": "moved", "input": ["x"]}}
+        with self.lock, self.log.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+        self.document(200, {"data": []})
 
     def other_dim(self) -> None:
         self.answer([each[:-1] for each in self.found])

@@ -173,7 +173,7 @@ def test_a_vector_that_is_none_fails_alone(server: Server) -> None:
         ("web-page", "no JSON"),
         ("deep", "no JSON"),
         ("endless", "more than 67,108,864 bytes"),
-        ("moved", "HTTP 307"),
+        ("moved", "HTTP 302"),
     ],
 )
 def test_faults_end_the_call_by_name(server: Server, model: str, message: str) -> None:
@@ -195,8 +195,8 @@ def test_a_refused_key_ends_the_call_at_once(server: Server) -> None:
     """Guards against a thousand files failed, one by one, for a key that has expired."""
     with pytest.raises(EncoderError, match="HTTP 401"):
         encoder(server, "v1#closes").encode(texts(*map(str, range(64 * 40))), role="document")
-    # Those in flight when the first answer came, and none twice.
-    assert len(server.requests("closes")) <= 16 + 8
+    time.sleep(1.0)  # what waited behind those in flight would be sent now
+    assert len(server.requests("closes")) < 16
 
 
 def test_a_missing_model_is_told_by_the_dimension(server: Server) -> None:
