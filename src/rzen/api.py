@@ -1,5 +1,6 @@
 """Index and load: what the command line, the service and notebooks share."""
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -8,6 +9,7 @@ from typing import Any, Self
 from rzen.config import Limits, ModelSettings, Settings, load_settings
 from rzen.encoders import registry
 from rzen.encoders.templates import TEMPLATES
+from rzen.endpoint import is_elsewhere
 from rzen.errors import CatalogError, UsageError
 from rzen.index import fingerprint, schema
 from rzen.index.catalog import Catalog, Counts, Damage, FileRow
@@ -34,7 +36,7 @@ def load(
     limits: Limits | None = None,
     model: ModelSettings | None = None,
 ) -> Encoder:
-    """Loads an encoder: "mini", "dummy", the name of a model on a hub, or a local folder.
+    """Loads an encoder: "mini", "dummy", a model's name on a hub, a local folder, or an address.
 
     Args:
         name_or_path: its name.
@@ -264,9 +266,24 @@ class Index:
         if self._encoder is None:
             wanted = self._encoder_wanted
             if wanted is None:
-                wanted = self.catalog.fingerprint.encoder if self.exists else self.settings.encoder
+                wanted = self._known_encoder() if self.exists else self.settings.encoder
             self._encoder = self._load(wanted) if isinstance(wanted, str) else wanted
         return self._encoder
+
+    def _known_encoder(self) -> str:
+        """The name in the index, unless it alone would send queries and a key to another machine.
+
+        Raises:
+            UsageError: if it would: whoever made the index chose the address.
+        """
+        name = self.catalog.fingerprint.encoder
+        if is_elsewhere(name) and name != self.settings.encoder:
+            raise UsageError(
+                f"the index {self.folder} was made with an encoder on another machine: what you "
+                "search for would be sent there, with your key; if you want that:  --encoder "
+                f"{shlex.quote(name)}"
+            )
+        return name
 
     def _load(self, name: str) -> Encoder:
         """Loads an encoder by the settings; an index remembers the template it was made with."""

@@ -31,6 +31,19 @@ class EncoderError(RzenError):
     """An encoder cannot be loaded, or cannot encode what it was given."""
 
 
+class EndpointError(RzenError):
+    """A server cannot be reached, refuses, or answers with something else than was asked.
+
+    Args:
+        message: names the server.
+        status: the HTTP status it refused with; ``None`` where it did not.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class CatalogError(RzenError):
     """An index cannot be opened or used: locked, damaged, or made by another version."""
 

@@ -1,10 +1,12 @@
 """What every encoder must keep, whatever it is made of."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from embedding_server import running
 from media_files import quadrants, smooth
 from rzen.encoders import create
 from rzen.errors import EncoderError
@@ -14,10 +16,23 @@ from rzen.types import MODALITIES, Content, Frames, Image, Page, Text, Video
 TINY = Path(__file__).parents[1] / "golden" / "rzenembed-tiny" / "model"
 
 
-@pytest.fixture(scope="module", params=["dummy", "mini", "transformer"])
-def encoder(request: pytest.FixtureRequest) -> Encoder:
-    name = str(TINY) if request.param == "transformer" else request.param
-    return create(name, device="cpu")
+@pytest.fixture(
+    scope="module",
+    params=[
+        "dummy",
+        "mini",
+        "transformer",
+        pytest.param("remote", marks=pytest.mark.enable_socket),
+    ],
+)
+def encoder(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Encoder]:
+    if request.param == "remote":
+        with running(tmp_path_factory.mktemp("server") / "log.jsonl") as server:
+            yield create(f"{server.host}/v1?modalities=text,image,video#hash")
+        return
+    yield create(str(TINY) if request.param == "transformer" else request.param, device="cpu")
 
 
 def frames(*seeds: int, size: tuple[int, int] = (120, 90)) -> Frames:

@@ -35,7 +35,7 @@ IndexOption = Annotated[
 ]
 EncoderOption = Annotated[
     str | None,
-    typer.Option("--encoder", help="mini, a model's name on a hub, or a local folder."),
+    typer.Option("--encoder", help="mini, a model's name on a hub, a local folder, or an address."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 SetOption = Annotated[

@@ -42,6 +42,8 @@ def halving(
     encode: Callable[[Sequence[Item]], Iterable[Vector]],
     succeed: Callable[[Item, Vector], None],
     fail: Callable[[Item, Exception], None],
+    *,
+    blame: type[Exception] = Exception,
 ) -> None:
     """Encodes a batch; one that fails is halved until what fails is alone.
 
@@ -57,17 +59,18 @@ def halving(
         encode: items to as many vectors; it may raise anything, for one of them or for memory.
         succeed: told an item and its vector.
         fail: told an item and what it raised.
+        blame: what may be some content's fault; anything else ends the whole. A model, or its
+            device's memory, may fail with anything, for one content.
     """
     try:
         vectors = list(encode(batch))
-    # A model, or its device's memory, may fail with anything, for one content.
-    except Exception as error:  # noqa: BLE001
+    except blame as error:
         if len(batch) == 1:
             fail(batch[0], error)
             return
         middle = len(batch) // 2
-        halving(batch[:middle], encode, succeed, fail)
-        halving(batch[middle:], encode, succeed, fail)
+        halving(batch[:middle], encode, succeed, fail, blame=blame)
+        halving(batch[middle:], encode, succeed, fail, blame=blame)
         return
     for item, vector in zip(batch, vectors, strict=True):
         succeed(item, vector)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from rzen.config import Limits, ModelSettings
+from rzen.endpoint import is_address
 from rzen.errors import EncoderError
 from rzen.protocols import Encoder
 
@@ -43,8 +44,9 @@ def create(
     """Loads an encoder.
 
     Args:
-        name: ``"mini"``, ``"dummy"``, else a model of sentence-transformers or transformers: a
-            local folder, or a name on the model hub (``"qihoo360/RzenEmbed"``).
+        name: ``"mini"``, ``"dummy"``, an address (``"http://localhost:8000/v1#MODEL"``), else a
+            model of sentence-transformers or transformers: a local folder, or a name on the model
+            hub (``"qihoo360/RzenEmbed"``).
         device: where transformers run: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         limits: what decoders may be asked to do with one file; ``None`` takes the defaults.
         model: how a checkpoint is loaded and asked; ``None`` takes the defaults.
@@ -52,11 +54,27 @@ def create(
     Raises:
         EncoderError: if there is no such encoder, or it cannot be loaded.
         MissingExtraError: if an optional library is not installed.
+        UsageError: if an address is wrong, or its key cannot be sent.
     """
     limits = limits or Limits()
+    model = model or ModelSettings()
     if name in _BUILT_IN:
         return _BUILT_IN[name](device, limits)
-    return _checkpoint(name, device, limits, model or ModelSettings())
+    if is_address(name):
+        return _remote(name, limits, model)
+    return _checkpoint(name, device, limits, model)
+
+
+def _remote(name: str, limits: Limits, model: ModelSettings) -> Encoder:
+    from rzen.encoders.remote.encoder import RemoteEncoder  # noqa: PLC0415
+
+    encoder = RemoteEncoder(name, limits=limits)
+    if model.template:
+        raise EncoderError(
+            f"the server at an address puts contents to its model itself, and takes no template "
+            f"(asked for: {model.template}): leave model.template empty"
+        )
+    return encoder
 
 
 def _checkpoint(name: str, device: str, limits: Limits, model: ModelSettings) -> Encoder:

@@ -153,14 +153,23 @@ def _rzen_paper(system: str) -> Writes:
     return write
 
 
-def _qwen3_vl(pieces: Sequence[Piece], instruction: str) -> str:
+def qwen3_vl_system(instruction: str) -> str:
+    """What Qwen3-VL-Embedding is told before a content.
+
+    >>> qwen3_vl_system("Find it"), qwen3_vl_system("")
+    ('Find it.', "Represent the user's input.")
+    """
     system = instruction.strip()
     if system and not unicodedata.category(system[-1]).startswith("P"):
         system += "."
+    return system or "Represent the user's input."
+
+
+def _qwen3_vl(pieces: Sequence[Piece], instruction: str) -> str:
     clips = "".join(_timed(piece) for piece in pieces if isinstance(piece, Clip))
     stills = "".join(_pictures(piece) for piece in pieces if isinstance(piece, Picture))
     user = clips + stills + _words(pieces, "")
-    return _chat(system or "Represent the user's input.", user or "NULL", "")
+    return _chat(qwen3_vl_system(instruction), user or "NULL", "")
 
 
 def _gme(pieces: Sequence[Piece], instruction: str) -> str:

@@ -1,6 +1,7 @@
 """Generators by name."""
 
 from rzen.config import AskSettings
+from rzen.endpoint import is_address
 from rzen.errors import UsageError
 from rzen.protocols import Encoder, Generator
 from rzen.rag.chat import ChatGenerator
@@ -21,7 +22,7 @@ def create(name: str, settings: AskSettings, encoder: Encoder | None = None) -> 
     """
     if name == "extractive":
         return ExtractiveGenerator(encoder)
-    if name.lower().startswith(("http://", "https://")):
+    if is_address(name):
         return ChatGenerator(name, settings.model)
     raise UsageError(
         f"there is no generator {name!r}: choose extractive, or give the http(s) address of an "

@@ -180,7 +180,7 @@ def test_names_of_other_scripts_have_an_ascii_form() -> None:
     """Guards against a host that is refused, or sent as it cannot be, for its script."""
     generator = ChatGenerator("https://Bücher.example:8443/v1", "m")
     assert generator.name == "m at xn--bcher-kva.example"
-    assert generator._url == "https://xn--bcher-kva.example:8443/v1/chat/completions"
+    assert generator._endpoint.url == "https://xn--bcher-kva.example:8443/v1"
 
 
 @pytest.mark.parametrize("key", ["sk-gehe\u0131m", "sk-one\nsk-two", "sk-\x7f"])

@@ -1,0 +1,1 @@
+"""Encoders at an address: /v1/embeddings, vLLM's chat form of it, and Cohere's /v2/embed."""
