@@ -9,6 +9,7 @@ from rzen.cli import output
 from rzen.cli.options import JsonOption, SetOption, given_path
 
 if TYPE_CHECKING:
+    from rzen.encoders.families import Recognised
     from rzen.evaluation.fidelity.agreement import Fidelity
     from rzen.evaluation.fidelity.card import CardResult
 
@@ -41,7 +42,7 @@ def run(
     something differs, or could not be compared.
     """
     from rzen.config import load_settings, parse_override
-    from rzen.encoders import create
+    from rzen.encoders import create, recognised
     from rzen.evaluation.fidelity.agreement import check
     from rzen.evaluation.fidelity.card import cards_of, compare
 
@@ -52,6 +53,7 @@ def run(
     fingerprint = model.fingerprint
     document: dict[str, Any] = {
         "encoder": encoder,
+        "family": _family(recognised(encoder)),
         "template": fingerprint.template,
         "pooling": fingerprint.pooling,
         "positions": fingerprint.positions,
@@ -68,6 +70,15 @@ def run(
         _say(document, results, fidelity)
     is_right = document["verdict"].startswith("agrees")
     raise typer.Exit(output.OK if is_right else output.PARTLY)
+
+
+def _family(found: "Recognised | None") -> dict[str, Any] | None:
+    from rzen.encoders.families import alike
+
+    if found is None:
+        return None
+    others = [] if found.sure else list(alike(found.family))
+    return {"name": found.family.name, "by": found.because, "or": others}
 
 
 def _verdict(results: "list[CardResult]", fidelity: "Fidelity | None") -> str:
@@ -100,6 +111,13 @@ def _say(
     document: dict[str, Any], results: "list[CardResult]", fidelity: "Fidelity | None"
 ) -> None:
     output.say(f"encoder    {document['encoder']}")
+    if family := document["family"]:
+        output.say(f"family     {family['name']}, by {family['by']}")
+        if family["or"]:
+            output.say(
+                f"           {', '.join(family['or'])} look the same: --set model.template=NAME if "
+                "it is one of them"
+            )
     output.say(
         f"template   {document['template']}, pooling {document['pooling']}, positions "
         f"{document['positions']}, dim {document['dim']}"

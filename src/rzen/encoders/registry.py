@@ -1,11 +1,17 @@
 """From a name to an encoder; nothing heavy is imported before it is asked for."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rzen.config import Limits, ModelSettings
 from rzen.endpoint import is_address
 from rzen.errors import EncoderError
 from rzen.protocols import Encoder
+
+if TYPE_CHECKING:
+    from rzen.encoders.families import Recognised
+    from rzen.encoders.loading import Description
+    from rzen.encoders.model_source import ModelSource
 
 
 def _mini(device: str, limits: Limits) -> Encoder:
@@ -65,6 +71,29 @@ def create(
     return _checkpoint(name, device, limits, model)
 
 
+def recognised(name: str) -> "Recognised | None":
+    """What a checkpoint is taken for; ``None`` for what is built in or at an address.
+
+    Raises:
+        EncoderError: if there is no such model, or its config.json cannot be had.
+    """
+    return None if name in _BUILT_IN or is_address(name) else _found(name)[2]
+
+
+def _found(name: str) -> "tuple[ModelSource, Description, Recognised]":
+    from rzen.encoders.families import recognise  # noqa: PLC0415
+    from rzen.encoders.loading import describe  # noqa: PLC0415
+    from rzen.encoders.model_source import find  # noqa: PLC0415
+
+    source = find(name, built_in=names())
+    described = describe(source)
+    return (
+        source,
+        described,
+        recognise(described.config, described.files, source.name, described.family),
+    )
+
+
 def _remote(name: str, limits: Limits, model: ModelSettings) -> Encoder:
     from rzen.encoders.remote.encoder import RemoteEncoder  # noqa: PLC0415
 
@@ -78,13 +107,7 @@ def _remote(name: str, limits: Limits, model: ModelSettings) -> Encoder:
 
 
 def _checkpoint(name: str, device: str, limits: Limits, model: ModelSettings) -> Encoder:
-    from rzen.encoders.families import recognise  # noqa: PLC0415
-    from rzen.encoders.loading import describe  # noqa: PLC0415
-    from rzen.encoders.model_source import find  # noqa: PLC0415
-
-    source = find(name, built_in=names())
-    described = describe(source)
-    found = recognise(described.config, described.files, source.name, described.family)
+    source, described, found = _found(name)
     # A model that brings its own modules and is nobody's known one is taken as it is.
     if found.family.look is not None and (found.sure or "modules.json" not in described.files):
         from rzen.encoders.vision_language.encoder import VisionLanguageEncoder  # noqa: PLC0415
