@@ -12,6 +12,7 @@ from rzen.cli import (
     config,
     duplicates,
     evaluation,
+    export,
     index,
     listing,
     output,
@@ -37,6 +38,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "list": listing.run,
     "remove": remove.run,
     "verify": verify.run,
+    "export": export.run,
     "config": config.run,
 }
 

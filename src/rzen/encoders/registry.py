@@ -1,8 +1,12 @@
 """From a name to an encoder; nothing heavy is imported before it is asked for."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from rzen.config import Limits, ModelSettings
+from rzen.encoders.families import Family, recognise
+from rzen.encoders.loading import Description, describe
+from rzen.encoders.model_source import ModelSource, find
 from rzen.errors import EncoderError
 from rzen.protocols import Encoder
 
@@ -59,33 +63,65 @@ def create(
     return _checkpoint(name, device, limits, model or ModelSettings())
 
 
-def _checkpoint(name: str, device: str, limits: Limits, model: ModelSettings) -> Encoder:
-    from rzen.encoders.families import recognise  # noqa: PLC0415
-    from rzen.encoders.loading import describe  # noqa: PLC0415
-    from rzen.encoders.model_source import find  # noqa: PLC0415
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A checkpoint that was found and recognised, and not loaded yet.
 
+    Attributes:
+        source: where it is.
+        described: its config.json and files.
+        family: its row.
+        because: what gave it away.
+        is_ours: whether rzen runs it; else sentence-transformers does.
+    """
+
+    source: ModelSource
+    described: Description
+    family: Family
+    because: str
+    is_ours: bool
+
+
+def resolve(name: str) -> Resolved:
+    """Finds and recognises a checkpoint.
+
+    Raises:
+        EncoderError: if there is none, or it cannot be read.
+    """
     source = find(name, built_in=names())
     described = describe(source)
     found = recognise(described.config, described.files, source.name, described.family)
     # A model that brings its own modules and is nobody's known one is taken as it is.
-    if found.family.look is not None and (found.sure or "modules.json" not in described.files):
+    is_ours = found.sure or "modules.json" not in described.files
+    return Resolved(
+        source=source,
+        described=described,
+        family=found.family,
+        because=found.because,
+        is_ours=is_ours and found.family.look is not None,
+    )
+
+
+def _checkpoint(name: str, device: str, limits: Limits, model: ModelSettings) -> Encoder:
+    found = resolve(name)
+    if found.is_ours:
         from rzen.encoders.vision_language.encoder import VisionLanguageEncoder  # noqa: PLC0415
 
         return VisionLanguageEncoder(
-            source,
-            described,
+            found.source,
+            found.described,
             found.family,
-            template=model.template or described.template,
+            template=model.template or found.described.template,
             dtype=model.dtype,
             device=device,
             limits=limits,
         )
     if model.template:
         raise EncoderError(
-            f"{source.name} is run by sentence-transformers, with the prompts that it brings: it "
-            f"takes no template (asked for: {model.template}); it was taken for one of the "
-            f"{found.family.name} by {found.because}"
+            f"{found.source.name} is run by sentence-transformers, with the prompts that it "
+            f"brings: it takes no template (asked for: {model.template}); it was taken for one of "
+            f"the {found.family.name} by {found.because}"
         )
     from rzen.encoders.transformer import TransformerEncoder  # noqa: PLC0415
 
-    return TransformerEncoder(source, found.family, device=device, limits=limits, model=model)
+    return TransformerEncoder(found.source, found.family, device=device, limits=limits, model=model)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ class TransformerEncoder:
         """
         rows = Rows(len(contents), self.dim, dim)
         asks_itself = instruction is None or not self.family.follows
-        prompt = self._model.prompts.get(role) if asks_itself else instruction
+        prompt = self.prompt(role) if asks_itself else instruction
         for chunk in open_chunks(contents, rows, self, self._limits, size=_CHUNK):
             items = []
             for row, parts in chunk:
@@ -125,6 +126,27 @@ class TransformerEncoder:
             for batch in by_length(lengths, tokens=self._room, items=_BATCH_ITEMS):
                 self._run([items[position] for position in batch], prompt or None, rows)
         return rows.encoded()
+
+    def prompt(self, role: Role) -> str | None:
+        """The model's own prompt of a role; ``None`` where it has none."""
+        prompt: str | None = self._model.prompts.get(role)
+        return prompt or None
+
+    def save(self, folder: Path, dtype: str) -> None:
+        """Writes the model for plain sentence-transformers, with what was chosen here for it.
+
+        The encoder's own weights are turned into that dtype: it is of no more use afterwards.
+
+        Args:
+            folder: an empty one.
+            dtype: of the weights, as torch calls it.
+        """
+        import torch  # noqa: PLC0415
+
+        if self._messages:
+            self._model[0].processing_kwargs = self._processing([])
+        self._model.to(getattr(torch, dtype))
+        self._model.save_pretrained(str(folder), create_model_card=False)
 
     def _run(self, batch: Sequence["_Item"], prompt: str | None, rows: Rows) -> None:
         halving(
