@@ -103,7 +103,8 @@ def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def vector(folder: Path, content: Content, template: str = "") -> NDArray[np.float32]:
     encoder = create(str(folder), device="cpu", model=ModelSettings(template=template))
-    return np.asarray(encoder.encode([content], role="document", instruction=""))[0]
+    encoded = np.asarray(encoder.encode([content], role="document", instruction=""), np.float32)
+    return encoded.reshape(-1)
 
 
 def picture(height: int, width: int) -> Content:
