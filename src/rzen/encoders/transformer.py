@@ -13,7 +13,7 @@ from rzen.config import Limits, ModelSettings
 from rzen.encoders.batching import by_length, halving
 from rzen.encoders.checkpoint import Checkpoint, load
 from rzen.encoders.families import OTHER, Family
-from rzen.encoders.loading import reason_of
+from rzen.encoders.loading import quiet, reason_of
 from rzen.encoders.model_source import ModelSource
 from rzen.encoders.opening import OpenPart, open_chunks
 from rzen.encoders.rows import Rows
@@ -146,7 +146,8 @@ class TransformerEncoder:
         if self._messages:
             self._model[0].processing_kwargs = self._processing([])
         self._model.to(getattr(torch, dtype))
-        self._model.save_pretrained(str(folder), create_model_card=False)
+        with quiet():
+            self._model.save_pretrained(str(folder), create_model_card=False)
 
     def _run(self, batch: Sequence["_Item"], prompt: str | None, rows: Rows) -> None:
         halving(

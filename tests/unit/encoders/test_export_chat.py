@@ -49,8 +49,8 @@ def rendered(chat: str, given: Sequence[str | int], instruction: str, **options:
     if instruction:
         told = [{"type": "text", "text": instruction}]
         messages.insert(0, {"role": "system", "content": told})
-    made, _ = render_jinja_template(conversations=[messages], chat_template=chat, **options)
-    return str(made[0])
+    made: Any = render_jinja_template(conversations=[messages], chat_template=chat, **options)
+    return str(made[0][0])
 
 
 def clean(text: str) -> str:
