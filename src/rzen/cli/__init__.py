@@ -15,6 +15,7 @@ from rzen.cli import (
     embed,
     encoders,
     evaluation,
+    export,
     index,
     listing,
     output,
@@ -43,6 +44,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "list": listing.run,
     "remove": remove.run,
     "verify": verify.run,
+    "export": export.run,
     "config": config.run,
 }
 

@@ -9,7 +9,7 @@ from rzen.cli import output
 from rzen.cli.options import JsonOption, SetOption, given_path
 
 if TYPE_CHECKING:
-    from rzen.encoders.families import Recognised
+    from rzen.encoders.registry import Resolved
     from rzen.evaluation.fidelity.agreement import Fidelity
     from rzen.evaluation.fidelity.card import CardResult
 
@@ -42,7 +42,8 @@ def run(
     something differs, or could not be compared.
     """
     from rzen.config import load_settings, parse_override
-    from rzen.encoders import create, recognised
+    from rzen.encoders import create, names, resolve
+    from rzen.endpoint import is_address
     from rzen.evaluation.fidelity.agreement import check
     from rzen.evaluation.fidelity.card import cards_of, compare
 
@@ -51,9 +52,10 @@ def run(
     results = [compare(model, each) for each in cards_of(card or encoder)]
     fidelity = check(model, against) if against is not None else None
     fingerprint = model.fingerprint
+    is_plain = encoder in names() or is_address(encoder)
     document: dict[str, Any] = {
         "encoder": encoder,
-        "family": _family(recognised(encoder)),
+        "family": None if is_plain else _family(resolve(encoder)),
         "template": fingerprint.template,
         "pooling": fingerprint.pooling,
         "positions": fingerprint.positions,
@@ -72,13 +74,8 @@ def run(
     raise typer.Exit(output.OK if is_right else output.PARTLY)
 
 
-def _family(found: "Recognised | None") -> dict[str, Any] | None:
-    from rzen.encoders.families import alike
-
-    if found is None:
-        return None
-    others = [] if found.sure else list(alike(found.family))
-    return {"name": found.family.name, "by": found.because, "or": others}
+def _family(found: "Resolved") -> dict[str, Any]:
+    return {"name": found.family.name, "by": found.because, "or": list(found.others)}
 
 
 def _verdict(results: "list[CardResult]", fidelity: "Fidelity | None") -> str:

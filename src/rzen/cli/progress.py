@@ -1,4 +1,4 @@
-"""Live progress of an ingest on standard error; silent where nobody watches."""
+"""Live progress on standard error; silent where nobody watches."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -67,6 +67,18 @@ def row_figures(progress: "RowProgress") -> str:
     if progress.seconds_left is not None:
         pieces.append(f"{clock(progress.seconds_left)} left")
     return " · ".join(pieces)
+
+
+@contextmanager
+def step_progress() -> Iterator[Callable[[str], None] | None]:
+    """Yields what a work of few long steps calls with the next one, or ``None`` off a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("beginning") as status:
+        yield lambda step: status.update(printable(step))
 
 
 def figures(progress: "Progress") -> str:

@@ -1,17 +1,15 @@
 """From a name to an encoder; nothing heavy is imported before it is asked for."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from rzen.config import Limits, ModelSettings
+from rzen.encoders.families import Family, alike, recognise
+from rzen.encoders.loading import Description, describe
+from rzen.encoders.model_source import ModelSource, find
 from rzen.endpoint import is_address
 from rzen.errors import EncoderError
 from rzen.protocols import Encoder
-
-if TYPE_CHECKING:
-    from rzen.encoders.families import Recognised
-    from rzen.encoders.loading import Description
-    from rzen.encoders.model_source import ModelSource
 
 
 def _mini(device: str, limits: Limits) -> Encoder:
@@ -71,26 +69,45 @@ def create(
     return _checkpoint(name, device, limits, model)
 
 
-def recognised(name: str) -> "Recognised | None":
-    """What a checkpoint is taken for; ``None`` for what is built in or at an address.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A checkpoint that was found and recognised, and not loaded yet.
+
+    Attributes:
+        source: where it is.
+        described: its config.json and files.
+        family: its row.
+        because: what gave it away.
+        others: families that look the same, where that was not enough to tell.
+        is_ours: whether rzen runs it; else sentence-transformers does.
+    """
+
+    source: ModelSource
+    described: Description
+    family: Family
+    because: str
+    others: tuple[str, ...]
+    is_ours: bool
+
+
+def resolve(name: str) -> Resolved:
+    """Finds and recognises a checkpoint.
 
     Raises:
-        EncoderError: if there is no such model, or its config.json cannot be had.
+        EncoderError: if there is none, or it cannot be read.
     """
-    return None if name in _BUILT_IN or is_address(name) else _found(name)[2]
-
-
-def _found(name: str) -> "tuple[ModelSource, Description, Recognised]":
-    from rzen.encoders.families import recognise  # noqa: PLC0415
-    from rzen.encoders.loading import describe  # noqa: PLC0415
-    from rzen.encoders.model_source import find  # noqa: PLC0415
-
     source = find(name, built_in=names())
     described = describe(source)
-    return (
-        source,
-        described,
-        recognise(described.config, described.files, source.name, described.family),
+    found = recognise(described.config, described.files, source.name, described.family)
+    # A model that brings its own modules and is nobody's known one is taken as it is.
+    is_ours = found.sure or "modules.json" not in described.files
+    return Resolved(
+        source=source,
+        described=described,
+        family=found.family,
+        because=found.because,
+        others=() if found.sure else tuple(alike(found.family)),
+        is_ours=is_ours and found.family.look is not None,
     )
 
 
@@ -107,26 +124,25 @@ def _remote(name: str, limits: Limits, model: ModelSettings) -> Encoder:
 
 
 def _checkpoint(name: str, device: str, limits: Limits, model: ModelSettings) -> Encoder:
-    source, described, found = _found(name)
-    # A model that brings its own modules and is nobody's known one is taken as it is.
-    if found.family.look is not None and (found.sure or "modules.json" not in described.files):
+    found = resolve(name)
+    if found.is_ours:
         from rzen.encoders.vision_language.encoder import VisionLanguageEncoder  # noqa: PLC0415
 
         return VisionLanguageEncoder(
-            source,
-            described,
+            found.source,
+            found.described,
             found.family,
-            template=model.template or described.template,
+            template=model.template or found.described.template,
             dtype=model.dtype,
             device=device,
             limits=limits,
         )
     if model.template:
         raise EncoderError(
-            f"{source.name} is run by sentence-transformers, with the prompts that it brings: it "
-            f"takes no template (asked for: {model.template}); it was taken for one of the "
-            f"{found.family.name} by {found.because}"
+            f"{found.source.name} is run by sentence-transformers, with the prompts that it "
+            f"brings: it takes no template (asked for: {model.template}); it was taken for one of "
+            f"the {found.family.name} by {found.because}"
         )
     from rzen.encoders.transformer import TransformerEncoder  # noqa: PLC0415
 
-    return TransformerEncoder(source, found.family, device=device, limits=limits, model=model)
+    return TransformerEncoder(found.source, found.family, device=device, limits=limits, model=model)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from rzen.config import Limits, ModelSettings
 from rzen.encoders.batching import by_length, halving
 from rzen.encoders.checkpoint import Checkpoint, load
 from rzen.encoders.families import OTHER, Family
-from rzen.encoders.loading import reason_of
+from rzen.encoders.loading import quiet, reason_of
 from rzen.encoders.model_source import ModelSource
 from rzen.encoders.opening import OpenPart, open_chunks
 from rzen.encoders.rows import Rows
@@ -109,7 +110,7 @@ class TransformerEncoder:
         is always for models that know fixed prefixes and no instructions.
         """
         rows = Rows(len(contents), self.dim, dim)
-        prompt = self._prompt(role, instruction)
+        prompt = self._asked(role, instruction)
         for chunk in open_chunks(contents, rows, self, self._limits, size=_CHUNK):
             items = []
             for row, parts in chunk:
@@ -125,10 +126,31 @@ class TransformerEncoder:
                 self._run([items[position] for position in batch], prompt or None, rows)
         return rows.encoded()
 
-    def _prompt(self, role: Role, instruction: str | None) -> str | None:
+    def prompt(self, role: Role) -> str | None:
+        """The model's own prompt of a role; ``None`` where it has none."""
+        prompt: str | None = self._model.prompts.get(role)
+        return prompt or None
+
+    def save(self, folder: Path, dtype: str) -> None:
+        """Writes the model for plain sentence-transformers, with what was chosen here for it.
+
+        The encoder's own weights are turned into that dtype: it is of no more use afterwards.
+
+        Args:
+            folder: an empty one.
+            dtype: of the weights, as torch calls it.
+        """
+        import torch  # noqa: PLC0415
+
+        if self._messages:
+            self._model[0].processing_kwargs = self._processing([])
+        self._model.to(getattr(torch, dtype))
+        with quiet():
+            self._model.save_pretrained(str(folder), create_model_card=False)
+
+    def _asked(self, role: Role, instruction: str | None) -> str | None:
         if instruction is None or not self.family.follows:
-            own: str | None = self._model.prompts.get(role)
-            return own
+            return self.prompt(role)
         # Those who write an instruction before a query leave documents bare.
         if instruction and role == "query":
             return self.family.asks.format(instruction)

@@ -21,6 +21,9 @@ SURFACE = {
     "eval fetch": "force help json",
     "eval report": "data help html json open suite",
     "eval score": "help json",
+    # A model for others: its template and dtype decide the vectors; where other software cannot
+    # give the same ones, nobody gets them unasked.
+    "export": "allow-other-positions dtype help json template",
     "index": "encoder follow-links help hidden index json retry-failed set",
     "list": "failed help index json set",
     "remove": "help index json set",
