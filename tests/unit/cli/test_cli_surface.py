@@ -12,7 +12,7 @@ SURFACE = {
     "ask": "after before encoder generator help html index json k modality open path set where",
     "config": "help json set",
     "duplicates": "help index json set threshold",
-    "eval": "beside data encoder help json limit only open output set split suite",
+    "eval": "beside data dim encoder help json limit only open output set split suite",
     "eval compare": "help html json open",
     "eval fetch": "force help json",
     "eval report": "data help html json open suite",
