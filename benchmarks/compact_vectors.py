@@ -6,6 +6,7 @@ The vectors are mini's, which was not trained for fewer dimensions (Matryoshka).
 of oversampling is chosen on the validation split; test only reports it.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -241,7 +242,7 @@ def _losses(sets: Sets) -> Section:
     return Section(
         title="Compact vectors (mini on rzen-bench, test)",
         claim=(
-            f"Lost of the mean over {len(sets)} sets: int8 {said['int8']}; {default} "
+            f"The mean over {len(sets)} sets, less that of float32: int8 {said['int8']}; {default} "
             f"{said[default]}; signs alone {said['binary']}; the first {CUT} of {DIM} dimensions "
             f"{said[f'first {CUT} dimensions']}."
         ),
@@ -316,10 +317,6 @@ def _choice(validation: Sets, test: Sets) -> Section:
             "all documents of a split in one pool: "
             + ", ".join(f"{split} {len(row_ND)}" for split, (_, row_ND) in pools.items()),
             "sentence-transformers takes 4 unless told otherwise",
-            (
-                "tried on validation and left out: signs of vectors less their mean, or turned at "
-                "random, find 0.3 to 2.3 points more for equal factors"
-            ),
         ],
     )
 
@@ -358,6 +355,7 @@ def _scans(count: int, repeats: int) -> Section:
                 )
                 if data == "alike" and name.endswith("float32") and name != REFERENCE:
                     said.append(f"{ratios[0]:.2f} at {dim} dimensions")
+    load = os.getloadavg()[0]
     return Section(
         title="Scanning compact vectors",
         claim=(
@@ -379,6 +377,7 @@ def _scans(count: int, repeats: int) -> Section:
             f"one query, medians in turns, {available_cores()} threads; recall over 64 queries",
             f"{LIST} hits: what a search of an index asks for before it fuses lists",
             "random and alike: as in the benchmark of exact search",
+            f"load of the machine at the end: {load:.1f}; other programs disturb times",
             "all rows in memory: where float32 rows come from a disk, re-scoring waits for it",
         ],
     )

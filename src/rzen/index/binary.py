@@ -1,8 +1,9 @@
 """The binary store: signs in memory, a thirty-second of the size; float32 rows stay on disk.
 
-For more rows than memory holds as float32 or int8. The catalog's derived matrix is memory-mapped,
-so that of it only those rows are read whose signs are near the query's. It may miss rows, unlike
-the compact scan, which is as exact as float32: take it when memory decides, not time.
+For more rows than memory holds as float32 or int8. The catalog's derived matrix is memory-mapped
+(and read once, for its checksum, when it is opened), so that a search reads only those of its rows
+whose signs are near the query's. It may miss rows, unlike the compact scan, which is as exact as
+float32: take it when memory decides.
 """
 
 import numpy as np
