@@ -12,6 +12,7 @@ from pathlib import Path
 ALL = (
     "exact_search",
     "ann",
+    "compact_vectors",
     "ingest",
     "cold_start",
     "mini_throughput",

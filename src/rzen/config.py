@@ -71,7 +71,11 @@ class SearchSettings(_Section):
     candidates: int = Field(200, gt=0, description="length of each list before fusion")
     words_weight: float = Field(2.0, ge=0, description="log-odds that the best word match adds")
     rank_constant: int = Field(60, gt=0, description="the constant of reciprocal rank fusion")
+    store: Literal["auto", "exact", "compact", "binary"] = Field(
+        "auto", description="how vectors are scanned; auto: compact, from ann_rows on ANN"
+    )
     ann_rows: int = Field(1_000_000, gt=0, description="rows from which an ANN index is used")
+    oversample: int = Field(16, gt=0, description="rows that store=binary scores again per hit")
 
 
 class AskSettings(_Section):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rzen.index import ann, compact
 from rzen.index.ann import AnnStore
+from rzen.index.binary import BinaryStore
 from rzen.index.compact import CompactStore
 from rzen.index.exact import ExactStore
 from rzen.protocols import VectorStore
@@ -23,8 +24,10 @@ STORES: dict[str, Make] = {
     "compact": CompactStore,
     "compact, three threads": lambda vectors_ND: CompactStore(vectors_ND, threads=3),
     "ann": AnnStore,
+    "binary": BinaryStore,
 }
-EXACT = [name for name in STORES if name != "ann"]
+APPROXIMATE = ("ann", "binary")
+EXACT = [name for name in STORES if name not in APPROXIMATE]
 
 
 def store_of(name: str, vectors_ND: Vectors) -> VectorStore:
@@ -169,7 +172,7 @@ def test_a_store_of_a_read_only_matrix(name: str) -> None:
     np.testing.assert_array_equal(row_BK[:, 0], [0, 1, 2])
 
 
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", [*EXACT, "binary"])
 def test_an_empty_store(name: str) -> None:
     """Guards against a crash in an index that holds nothing yet."""
     store = store_of(name, np.empty((0, 16), np.float32))
@@ -189,3 +192,21 @@ def test_the_approximate_store_finds_what_it_says() -> None:
     found = store.search(query_BD, 10)[1]
     hits = sum(len(np.intersect1d(a, b)) for a, b in zip(truth, found, strict=True))
     assert hits / truth.size >= 0.9
+
+
+def test_the_binary_store_is_exact_where_it_looks_at_all() -> None:
+    """Guards against candidates that are lost between bits and scores."""
+    vectors_ND, query_BD = unit_rows(12, (3000, 40)), unit_rows(13, (20, 40))
+    found = BinaryStore(vectors_ND, oversample=300).search(query_BD, 10)
+    exact = ExactStore(vectors_ND).search(query_BD, 10)
+    np.testing.assert_array_equal(found[1], exact[1])
+    np.testing.assert_array_equal(found[0], exact[0])
+
+
+def test_the_binary_store_looks_at_enough_for_one_hit() -> None:
+    """Guards against four candidates where one hit is wanted: as good as any among the bits."""
+    vectors_ND, query_BD = unit_rows(14, (3000, 96)), unit_rows(15, (100, 96))
+    truth = ExactStore(vectors_ND).search(query_BD, 1)[1]
+    right = BinaryStore(vectors_ND).search(query_BD, 1)[1] == truth
+    few = BinaryStore(vectors_ND, oversample=1).search(query_BD, 1)[1] == truth
+    assert right.mean() == few.mean() > 0.7

@@ -19,7 +19,7 @@ from rzen.evaluation.outcome import RunOutcome, SetOutcome
 from rzen.evaluation.progress import Meter, Progress
 from rzen.evaluation.run_folder import RunFolder
 from rzen.evaluation.run_folder import read_run as read_run
-from rzen.evaluation.set_run import SetRun, limited
+from rzen.evaluation.set_run import SetRun, limited, whole_encoder
 from rzen.evaluation.suites import MMEB, Suite
 from rzen.evaluation.vector_cache import VectorCache, cache_file, encoder_document
 from rzen.protocols import Encoder
@@ -63,7 +63,8 @@ def run(
     meter = Meter(len(plan.to_run), plan.contents, progress)
     outcomes: dict[str, SetOutcome] = {name: kept for name, (kept, _) in plan.kept.items()}
     baselines = _baselines(suite)
-    with VectorCache(cache_file(encoder), dim=encoder.dim) as cache:
+    whole_vectors = whole_encoder(encoder)
+    with VectorCache(cache_file(whole_vectors), dim=whole_vectors.dim) as cache:
         for name in plan.to_run:
             begun = time.monotonic()
             meter.begin(name)

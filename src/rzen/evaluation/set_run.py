@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rzen.data.retrieval_set import RetrievalSet
+from rzen.encoders.cut import CutEncoder
 from rzen.errors import EncoderError, UsageError
 from rzen.evaluation.baselines import Baselines
 from rzen.evaluation.encoding import EncodedContents, EncodingTask, OnStep, encode_contents
@@ -61,7 +62,7 @@ class SetRun:
     Args:
         retrieval_set: the whole set.
         encoder: takes its modalities.
-        cache: of the encoder's vectors.
+        cache: of the vectors of :func:`whole_encoder`.
         limit: queries, at most.
         on_step: called after each step of encoding.
 
@@ -133,7 +134,10 @@ class SetRun:
     ) -> EncodedContents:
         name = self._set.name
         task = EncodingTask(set_name=name, role=role, instruction=instruction or "")
-        encoded = encode_contents(contents, self._encoder, self._cache, task, on_step=self._on_step)
+        whole = whole_encoder(self._encoder)
+        encoded = encode_contents(contents, whole, self._cache, task, on_step=self._on_step)
+        if isinstance(self._encoder, CutEncoder):
+            encoded = replace(encoded, vectors=self._encoder.cut(encoded.vectors))
         if contents and len(encoded.failed) == len(contents):
             # Zero would be a figure of the data or the machine, not of the encoder.
             raise EncoderError(
@@ -172,6 +176,11 @@ class SetRun:
                 )
             notes += _counted_warnings(kind, encoded)
         return notes + self._cache.take_warnings()
+
+
+def whole_encoder(encoder: Encoder) -> Encoder:
+    """The encoder whose vectors are kept: a cut one's are made of them."""
+    return encoder.whole if isinstance(encoder, CutEncoder) else encoder
 
 
 def _calibration(

@@ -1,7 +1,7 @@
 """The vector store of an index, from derived files where they fit, else made anew.
 
-Which kind of store it is changes how long a search takes, never (but for the approximate one) what
-it finds.
+Which kind of store it is changes how long a search takes and how much memory, never (but for the
+approximate and the binary one) what it finds.
 """
 
 import logging
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from rzen.config import SearchSettings
 from rzen.index import compact, derived
 from rzen.index.ann import AnnStore
+from rzen.index.binary import BinaryStore
 from rzen.index.catalog import Catalog, Columns
 from rzen.index.compact import Codes, CompactStore
 from rzen.index.exact import ExactStore
+from rzen.index.quantization import binarise
 from rzen.protocols import VectorStore
 from rzen.types import Vectors
 
@@ -32,9 +34,16 @@ def open_store(catalog: Catalog, settings: SearchSettings) -> VectorStore:
 
     Raises:
         CatalogError: if a vector in the catalog is damaged.
-        MissingExtraError: if an approximate index is due and its library is missing.
+        MissingExtraError: if an approximate index is due, or the compact store is asked for by
+            name, and its library is missing.
     """
     vectors_ND, state = _matrix(catalog)
+    if settings.store == "exact":
+        return ExactStore(vectors_ND)
+    if settings.store == "compact":
+        return _compact_store(catalog, vectors_ND, state)
+    if settings.store == "binary":
+        return _binary_store(catalog, vectors_ND, state, settings.oversample)
     if len(vectors_ND) >= settings.ann_rows:
         return _ann_store(catalog, vectors_ND, state)
     return _exact_store(catalog, vectors_ND, state)
@@ -65,6 +74,10 @@ def _matrix(catalog: Catalog) -> tuple[Vectors, str]:
 def _exact_store(catalog: Catalog, vectors_ND: Vectors, state: str) -> ExactStore:
     if not compact.is_available():
         return ExactStore(vectors_ND)
+    return _compact_store(catalog, vectors_ND, state)
+
+
+def _compact_store(catalog: Catalog, vectors_ND: Vectors, state: str) -> CompactStore:
     file = catalog.folder / derived.FOLDER / "compact.bin"
     found = derived.load(file, state)
     if found is not None:
@@ -75,6 +88,19 @@ def _exact_store(catalog: Catalog, vectors_ND: Vectors, state: str) -> ExactStor
         arrays = {"codes": codes.code_ND, "scales": codes.scale_N, "errors": codes.error_N}
         derived.save(file, state, arrays)
     return CompactStore(vectors_ND, codes)
+
+
+def _binary_store(
+    catalog: Catalog, vectors_ND: Vectors, state: str, oversample: int
+) -> BinaryStore:
+    file = catalog.folder / derived.FOLDER / "binary.bin"
+    found = derived.load(file, state)
+    if found is not None:
+        code_NW = found.arrays["codes"]
+    else:
+        code_NW = binarise(vectors_ND)
+        derived.save(file, state, {"codes": code_NW})
+    return BinaryStore(vectors_ND, code_NW, oversample=oversample)
 
 
 def _ann_store(catalog: Catalog, vectors_ND: Vectors, state: str) -> VectorStore:

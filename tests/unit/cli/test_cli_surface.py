@@ -16,7 +16,7 @@ SURFACE = {
     # template and dtype change a vector, so they stand beside the encoder, not in --set alone.
     "embed": "dim dtype encoder help json output set template",
     "encoders": "help json",
-    "eval": "beside data encoder help json limit only open output set split suite",
+    "eval": "beside data dim encoder help json limit only open output set split suite",
     "eval compare": "help html json open",
     "eval fetch": "force help json",
     "eval report": "data help html json open suite",

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rzen.config import SearchSettings
-from rzen.errors import CatalogError
+from rzen.errors import CatalogError, MissingExtraError
 from rzen.index import ann, compact, derived
 from rzen.index.ann import AnnStore
+from rzen.index.binary import BinaryStore
 from rzen.index.catalog import Catalog
 from rzen.index.compact import CompactStore
 from rzen.index.exact import ExactStore
@@ -105,16 +107,22 @@ def _finds_itself(catalog: Catalog, settings: SearchSettings = SETTINGS) -> bool
     return bool((row_BK[:, 0] == np.arange(len(records))).all())
 
 
-def test_a_store_follows_the_catalog(catalog: Catalog, make: Make) -> None:
-    """Guards against searching in yesterday's matrix."""
-    assert _finds_itself(catalog), "empty"
+@pytest.mark.parametrize("store", ["auto", "exact", "compact", "binary"])
+def test_a_store_follows_the_catalog(
+    catalog: Catalog, make: Make, store: Literal["auto", "exact", "compact", "binary"]
+) -> None:
+    """Guards against searching in yesterday's matrix or codes."""
+    if store == "compact" and not compact.is_available():
+        pytest.skip("numkong is not installed")
+    chosen = SearchSettings(store=store)
+    assert _finds_itself(catalog, chosen), "empty"
     _filled(catalog, make)
-    assert _finds_itself(catalog)
-    assert _finds_itself(catalog), "from the files"
+    assert _finds_itself(catalog, chosen)
+    assert _finds_itself(catalog, chosen), "from the files"
     catalog.remove(["/3.pdf"])
-    assert _finds_itself(catalog)
+    assert _finds_itself(catalog, chosen)
     catalog.put("/new.pdf", 1, 1, "new", [make("new", Span(page=1), modality="page")])
-    assert _finds_itself(catalog)
+    assert _finds_itself(catalog, chosen)
 
 
 def test_a_fresh_file_is_used(
@@ -133,21 +141,22 @@ def test_a_fresh_file_is_used(
     assert reads == []
 
 
-@pytest.mark.parametrize("name", ["matrix.bin", "compact.bin"])
+@pytest.mark.parametrize("name", ["matrix.bin", "compact.bin", "binary.bin"])
 def test_a_damaged_file_is_made_again(
     catalog: Catalog, make: Make, folder: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Guards against wrong hits, or none at all, after bit-rot in what can be made again."""
     if name == "compact.bin" and not compact.is_available():
         pytest.skip("numkong is not installed")
+    chosen = SearchSettings(store="binary") if name == "binary.bin" else SETTINGS
     _filled(catalog, make)
-    assert _finds_itself(catalog)
+    assert _finds_itself(catalog, chosen)
     file = folder / "derived" / name
     data = bytearray(file.read_bytes())
     whole = bytes(data)
     data[-len(data) // 3] ^= 64
     file.write_bytes(data)
-    assert _finds_itself(catalog)
+    assert _finds_itself(catalog, chosen)
     assert "will be made again" in caplog.text
     assert file.read_bytes() == whole
 
@@ -210,6 +219,42 @@ def test_which_store_is_made(
     assert not isinstance(open_store(catalog, many), AnnStore)
     monkeypatch.setattr(compact, "is_available", lambda: False)
     assert type(open_store(catalog, SETTINGS)) is ExactStore
+
+
+def test_a_store_asked_for_by_name(
+    catalog: Catalog, make: Make, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    """Guards against a name that does nothing, and another store in its place without a word."""
+    _filled(catalog, make)
+    few = 10  # rows from which auto would take an approximate index
+    named = {"exact": ExactStore, "binary": BinaryStore}
+    for name, kind in named.items():
+        chosen = SearchSettings.model_validate({"store": name, "ann_rows": few, "oversample": 7})
+        assert type(open_store(catalog, chosen)) is kind
+    store = open_store(catalog, chosen)
+    assert isinstance(store, BinaryStore)
+    assert store.oversample == 7
+    assert sorted(file.name for file in (folder / "derived").iterdir()) == [
+        "binary.bin",
+        "matrix.bin",
+    ]
+    compactly = SearchSettings(store="compact", ann_rows=few)
+    if compact.is_available():
+        assert type(open_store(catalog, compactly)) is CompactStore
+    monkeypatch.setattr(compact, "is_available", lambda: False)
+    with pytest.raises(MissingExtraError, match="fast"):
+        open_store(catalog, compactly)
+
+
+def test_fresh_codes_are_read(
+    catalog: Catalog, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against making the bits of every vector anew for each search."""
+    chosen = SearchSettings(store="binary")
+    _filled(catalog, make)
+    assert _finds_itself(catalog, chosen)
+    monkeypatch.delattr("rzen.index.store.binarise")
+    assert _finds_itself(catalog, chosen)
 
 
 def test_an_approximate_index_outlives_small_changes(

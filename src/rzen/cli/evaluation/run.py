@@ -43,6 +43,10 @@ def run(  # noqa: PLR0913 (one parameter an option)
         int | None,
         typer.Option("--limit", min=1, help="Only so many queries a set: a trial, not a score."),
     ] = None,
+    dim: Annotated[
+        int | None,
+        typer.Option("--dim", min=1, help="Rank by the first N dimensions. Default: all."),
+    ] = None,
     data: DataOption = None,
     results: Annotated[
         Path | None,
@@ -76,6 +80,7 @@ def run(  # noqa: PLR0913 (one parameter an option)
     from rzen.cli.pages import write_page
     from rzen.config import load_settings, parse_override
     from rzen.encoders import create
+    from rzen.encoders.cut import CutEncoder
     from rzen.evaluation.report.overview import summarise_run
     from rzen.evaluation.report.run_page import render_run
     from rzen.evaluation.run_folder import read_run
@@ -90,6 +95,7 @@ def run(  # noqa: PLR0913 (one parameter an option)
     model = create(
         encoder or merged.encoder, device=merged.device, limits=merged.limits, model=merged.model
     )
+    model = model if dim is None else CutEncoder(model, dim)
     target = results or _folder(opened, model, limit, is_part=bool(only))
     with evaluation_progress() as on_progress:
         done = evaluate(opened, model, target, limit=limit, progress=on_progress)
