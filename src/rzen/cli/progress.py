@@ -42,7 +42,7 @@ def ingest_progress() -> "Iterator[Callable[[Progress], None] | None]":
 
 def figures(progress: "Progress") -> str:
     """One line: files, what was made of them, speed, time left, failures, the current name."""
-    from rzen.render.page import clock
+    from rzen.render.shown import clock
 
     pieces = [f"{progress.files_done}/{progress.files_total} files"]
     pages = progress.records.get("page", 0)
