@@ -19,6 +19,7 @@ ALL = (
     "evaluation_cost",
     "mini_variants",
     "mixed_pool",
+    "explain",
 )
 RESULTS = Path(__file__).parent / "RESULTS.md"
 PARTS = Path(__file__).parent / "results"

@@ -39,7 +39,7 @@ def run(quick: bool = False) -> list[Section]:
 def _pictures(torch: Any, found: assets.Assets, *, count: int, repeats: int) -> Section:
     from efficientnet_lite_pytorch import EfficientNet  # type: ignore[import-untyped]
 
-    tower = ImageTower(found.image_network, found.classes, threads=THREADS)
+    tower = ImageTower(found.image_network, found.classes, found.classifier, threads=THREADS)
     generator = np.random.default_rng(0)
     pictures = [generator.integers(0, 256, (240, 320, 3), np.uint8) for _ in range(count)]
     eager = EfficientNet.from_name("efficientnet-lite0")

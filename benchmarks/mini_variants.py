@@ -82,7 +82,9 @@ Figures = Mapping[str, NDArray[np.float64]]
 def _networks(folder: Path) -> dict[str, Towers]:
     threads = default_threads()
     found = assets.ready(threads=threads)
-    lite0 = conse.ImageTower(found.image_network, found.classes, threads=threads).encode
+    lite0 = conse.ImageTower(
+        found.image_network, found.classes, found.classifier, threads=threads
+    ).encode
     lite2 = _lite2(folder, np.load(found.classes, allow_pickle=False), threads)
     return {"Lite0 (shipped)": [lite0], "Lite2": [lite2], "both": [lite0, lite2]}
 

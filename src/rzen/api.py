@@ -6,6 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rzen.config import Limits, ModelSettings, Settings, load_settings
 from rzen.encoders import registry
 from rzen.encoders.templates import TEMPLATES
@@ -19,14 +22,24 @@ from rzen.index.store import open_store
 from rzen.ingest.discover import indexed_path, indexed_roots
 from rzen.ingest.pipeline import IngestOptions, ingest
 from rzen.ingest.report import Report
-from rzen.protocols import Encoder, Generator, Reranker
+from rzen.protocols import Encoder, Explainer, Generator, Reranker
 from rzen.rag import generators
 from rzen.rag.answer import answer
 from rzen.rag.context import readable_first
+from rzen.search.compose import query_vector
 from rzen.search.duplicates import DuplicateGroup
 from rzen.search.query import MediaInput, Query, build_query
 from rzen.search.searcher import Mode, Searcher
-from rzen.types import Answer, Hit
+from rzen.types import (
+    Answer,
+    Content,
+    Explanation,
+    Hit,
+    Image,
+    Page,
+    Part,
+    Video,
+)
 
 
 def load(
@@ -179,6 +192,33 @@ class Index:
         mode = mode or self.settings.search.mode
         words_only = mode == "text"
         return self._search_with(encoder=not words_only).search(query, mode=mode, **options)
+
+    def explain(self, hit: Hit, query: str | Query | NDArray[np.float32]) -> Explanation:
+        """Where in a picture, page or video its likeness to a query comes from.
+
+        Args:
+            hit: what was found; its file is opened again.
+            query: what it was searched with, or its vector, (D,).
+
+        Raises:
+            UsageError: if the hit is a text, or this index's encoder cannot explain.
+            FingerprintError: if the index was made by another encoder.
+            EncoderError: if the query cannot be encoded.
+            MediaError: if the hit's file is gone or cannot be opened any more.
+        """
+        encoder = self.encoder
+        if not isinstance(encoder, Explainer):
+            raise UsageError(
+                f"the encoder {encoder.fingerprint.encoder} cannot say where it looks: mini and "
+                "the vision-language models that rzen runs itself (RzenEmbed, Qwen3-VL-Embedding "
+                "and their like) can"
+            )
+        part = _shown_part(hit)
+        fingerprint.check(self.catalog, encoder)
+        if isinstance(query, str):
+            query = build_query(query)
+        vector_D = query_vector(query, encoder) if isinstance(query, Query) else query
+        return encoder.explain(vector_D, Content(part))
 
     def similar(self, path: str | Path, *, k: int | None = None, **options: Any) -> list[Hit]:
         """What is nearest to a file, which need not be in the index; ``report.pdf#3`` is a page.
@@ -346,3 +386,24 @@ class Index:
             fingerprint.check(self.catalog, self.encoder)
             self._searcher.encoder = self.encoder
         return self._searcher
+
+
+def _shown_part(hit: Hit) -> Part:
+    """What a hit shows.
+
+    Raises:
+        UsageError: if it is a text.
+    """
+    path = Path(hit.uri)
+    match hit.modality:
+        case "image":
+            return Image(path)
+        case "page":
+            # Its text is known, and reading a scan again takes seconds.
+            return Page(path, hit.page or 1, hit.text)
+        case "video":
+            return Video(path, hit.t_start, hit.t_end)
+        case "text":
+            raise UsageError(
+                f"{hit.uri} is a text and has no map: only pictures, pages and videos are explained"
+            )

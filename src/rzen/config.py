@@ -67,6 +67,7 @@ class SearchSettings(_Section):
     """How records are found."""
 
     k: int = Field(10, gt=0, description="hits shown")
+    explained: int = Field(5, gt=0, description="hits that --explain draws maps for")
     mode: Literal["hybrid", "dense", "text"] = "hybrid"
     candidates: int = Field(200, gt=0, description="length of each list before fusion")
     words_weight: float = Field(2.0, ge=0, description="log-odds that the best word match adds")

@@ -1,4 +1,4 @@
-"""The four seams: what an encoder, a vector store, a generator and a reranker must offer."""
+"""The seams: what an encoder, a vector store, a generator, a reranker and an explainer offer."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
@@ -11,6 +11,7 @@ from rzen.types import (
     Content,
     Encoded,
     Evidence,
+    Explanation,
     Fingerprint,
     Hit,
     MediaBudget,
@@ -116,3 +117,29 @@ class Reranker(Protocol):
 
     def scores(self, query: str, hits: Sequence[Hit]) -> Sequence[float]:
         """One score per hit, larger is better, in their order."""
+
+
+@runtime_checkable
+class Explainer(Protocol):
+    """Says where in a picture its likeness to a query comes from; some encoders do so too."""
+
+    def explain(
+        self,
+        query: Content | NDArray[np.float32],
+        content: Content,
+        *,
+        instruction: str | None = None,
+    ) -> Explanation:
+        """Maps of the content's pictures, pages and frames.
+
+        Args:
+            query: a content, encoded in the role of a query, or a vector of this encoder's; one of
+                fewer dimensions is compared with as many.
+            content: as it would be encoded in the role of a document.
+            instruction: of a query that is encoded here; ``None`` takes the role's default.
+
+        Raises:
+            EncoderError: if nothing in the content can be seen, the query cannot be encoded, or its
+                vector is of another encoder.
+            MediaError: if the content cannot be opened.
+        """

@@ -1,7 +1,7 @@
 """The types that everything in rzen speaks.
 
 Shape suffixes in names, here and everywhere: B queries, N rows, M documents, K hits, D dimensions,
-T frames, H height, W width, C channels (RGB).
+T frames, H height, W width (in pixels, or in cells of a map), C channels (RGB).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -357,6 +357,41 @@ class Fingerprint:
     budget: MediaBudget
     dim: int
     environment: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HeatMap:
+    """How near each place of one picture is to a query.
+
+    Attributes:
+        heat_HW: (H, W) float32, a cosine to the query for each cell of the encoder's own grid; the
+            grid covers the whole picture, from its upper left.
+        score: of the picture as a whole; what that is, the encoder says.
+        part: number of the content's part that it belongs to.
+        time: seconds from the start of the file; ``None`` for a still, and for frames whose times
+            nobody gave.
+    """
+
+    heat_HW: NDArray[np.float32]  # noqa: N815
+    score: float
+    part: int = 0
+    time: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Explanation:
+    """Where in a content its likeness to a query comes from.
+
+    Attributes:
+        similarity: cosine of the content's vector and the query's.
+        maps: one for each still, page or frame (or pair of frames, where the model sees pairs), in
+            the order of the parts and of time.
+        warnings: what the encoder left out.
+    """
+
+    similarity: float
+    maps: tuple[HeatMap, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -280,3 +280,33 @@ def test_the_page_and_the_other_verbs(rzen: Run, files: Path, tmp_path: Path) ->
     assert _json(rzen("remove", files / "garden.md", "--json")) == {"removed": 1}
     assert "garden.md" not in rzen("list").stdout
     assert "blue.jpg" in rzen("list").stdout
+
+
+def test_explain_draws_on_the_page_and_names_what_is_gone(
+    rzen: Run, files: Path, tmp_path: Path
+) -> None:
+    """A file that was deleted since must not cost the maps of the others, nor be passed over."""
+    rzen("index", files)
+    (files / "blue.jpg").unlink()
+    page = tmp_path / "page.html"
+    options = ("--explain", "--mode", "dense")
+    done = rzen("search", "red", *options, "--html", page, "--json")
+    why = {Path(hit["uri"]).name: hit["explanation"] for hit in _json(done)["hits"]}
+    assert "blue.jpg" in done.stderr
+    assert why["blue.jpg"] is None
+    assert why["harbour.txt"] is None
+    ((one,), similarity) = (why["red.png"]["maps"], why["red.png"]["similarity"])
+    assert np.array(one["heat"]).shape == (4, 4)
+    assert -1 <= similarity <= 1
+    assert one["time"] is None
+    assert page.read_text().count("data:image/png;base64,") == 1
+    few = _json(rzen("search", "red", "--explain", "--json", "--set", "search.explained=1"))
+    assert sum(hit["explanation"] is not None for hit in few["hits"]) <= 1
+    assert "explanation" not in _json(rzen("search", "red", "--json"))["hits"][0]
+
+
+def test_explain_alone_says_where_it_would_show(rzen: Run) -> None:
+    """Seconds of work that nobody gets to see."""
+    done = rzen("search", "red", "--explain")
+    assert done.returncode == 2
+    assert "--html FILE" in done.stderr

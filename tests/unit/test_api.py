@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from PIL import Image
 
 from rzen.api import Index
 from rzen.config import Limits, Settings
-from rzen.errors import RzenError, UsageError
+from rzen.encoders import create
+from rzen.errors import MediaError, RzenError, UsageError
+from rzen.search.query import build_query
 
 
 @pytest.fixture
@@ -116,3 +119,46 @@ def test_it_can_be_closed_twice_and_used_again(folder: Path, index: Index) -> No
     index.close()
     assert index.search("harbour")[0].uri == str(folder / "harbour.txt")
     assert index.verify() == []
+
+
+def test_explain_shows_where_a_hit_is_like_the_query(folder: Path, index: Index) -> None:
+    """The map belongs to another file, or to the query without its minus."""
+    pixels = np.full((80, 80, 3), 128, np.uint8)
+    pixels[40:, 40:] = (200, 30, 30)
+    Image.fromarray(pixels).save(folder / "corner.png")
+    index.add(folder)
+    hits = {Path(hit.uri).name: hit for hit in index.search("red", mode="dense")}
+    found = index.explain(hits["corner.png"], "red")
+    assert found.maps[0].heat_HW.argmax() in {10, 11, 14, 15}
+    assert found.similarity == pytest.approx(hits["corner.png"].similarity, abs=1e-5)
+    away = index.explain(hits["corner.png"], build_query("red", minus="yellow blue"))
+    assert away.similarity != pytest.approx(found.similarity, abs=1e-3)
+
+
+def test_what_cannot_be_explained_is_said_by_name(
+    folder: Path, index: Index, tmp_path: Path
+) -> None:
+    """An AttributeError of an encoder, or a map of a text."""
+    index.add(folder)
+    hits = {Path(hit.uri).name: hit for hit in index.search("harbour", mode="dense")}
+    with pytest.raises(UsageError, match=r"harbour\.txt is a text and has no map"):
+        index.explain(hits["harbour.txt"], "harbour")
+    (folder / "red.png").unlink()
+    with pytest.raises(MediaError, match=r"red\.png"):
+        index.explain(hits["red.png"], "harbour")
+    silent: Any = _Mute()
+    mute = Index.open(tmp_path / "x.rzen", silent, settings=Settings())
+    with mute, pytest.raises(UsageError, match="encoder dummy cannot say where it looks"):
+        mute.explain(hits["red.png"], "harbour")
+
+
+class _Mute:
+    """An encoder that cannot explain."""
+
+    def __init__(self) -> None:
+        self._other = create("dummy")
+
+    def __getattr__(self, name: str) -> object:
+        if name == "explain":
+            raise AttributeError(name)
+        return getattr(self._other, name)

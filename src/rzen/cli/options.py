@@ -48,6 +48,10 @@ HtmlOption = Annotated[
     typer.Option("--html", metavar="FILE", help="Also write a page with pictures."),
 ]
 OpenOption = Annotated[bool, typer.Option("--open", help="Open that page in the browser.")]
+ExplainOption = Annotated[
+    bool,
+    typer.Option("--explain", help="Show where hits are like the query (with --open or --html)."),
+]
 DataOption = Annotated[
     Path | None,
     typer.Option("--data", parser=given_path, metavar="FOLDER", help="Where the suite lies."),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rzen.types import Answer, Hit
+    from rzen.types import Answer, Explanation, Hit
 
 OK, PARTLY, CANNOT, INTERRUPTED = 0, 1, 2, 130
 
@@ -72,6 +72,24 @@ def hit_document(hit: "Hit") -> dict[str, Any]:
         for other in hit.others
     ]
     return document
+
+
+def why(explanation: "Explanation | None") -> dict[str, Any] | None:
+    """An explanation as JSON; ``None`` for a hit that has none."""
+    if explanation is None:
+        return None
+    return {
+        "similarity": explanation.similarity,
+        "maps": [
+            {
+                "time": one.time,
+                "score": one.score,
+                "heat": [[round(float(cosine), 4) for cosine in row] for row in one.heat_HW],
+            }
+            for one in explanation.maps
+        ],
+        "warnings": list(explanation.warnings),
+    }
 
 
 def answer_document(answer: "Answer") -> dict[str, Any]:

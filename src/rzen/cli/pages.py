@@ -4,16 +4,18 @@ import os
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rzen.cli import output
-from rzen.errors import UsageError
+from rzen.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
-    from rzen.types import Answer, Hit
+    from rzen.api import Index
+    from rzen.search.query import Query
+    from rzen.types import Answer, Explanation, Hit
 
 
 def show_page(  # noqa: PLR0913
@@ -25,6 +27,7 @@ def show_page(  # noqa: PLR0913
     minus: Sequence[str] | None = None,
     hits: Sequence["Hit"] = (),
     answer: "Answer | None" = None,
+    explanations: "Mapping[str, Explanation] | None" = None,
 ) -> None:
     """Writes the page of one query and opens it where that is asked for."""
     from rzen.render.page import Block, Document, render
@@ -36,8 +39,26 @@ def show_page(  # noqa: PLR0913
         images=query_images(pictures),
         hits=hits,
         answer=answer,
+        explanations=explanations or {},
     )
     write_page(target, open_page, render(Document(title="rzen", blocks=[block])))
+
+
+def explained(index: "Index", hits: Sequence["Hit"], query: "Query") -> "dict[str, Explanation]":
+    """Why the first hits that can be seen matched, by id; a file that is gone is named."""
+    from rzen.search.compose import query_vector
+
+    seen = [hit for hit in hits if hit.modality != "text"]
+    if not seen:
+        return {}
+    vector_D = query_vector(query, index.encoder)  # once, not for every hit
+    found = {}
+    for hit in seen[: index.settings.search.explained]:
+        try:
+            found[hit.id] = index.explain(hit, vector_D)
+        except MediaError as error:
+            output.complain(f"not explained: {error}")
+    return found
 
 
 def write_page(target: Path | None, open_page: bool, html: str) -> None:

@@ -59,7 +59,7 @@ def _bar(begin: str) -> "Iterator[Callable[[float, str], None] | None]":
 
 def row_figures(progress: "RowProgress") -> str:
     """One line: rows, speed, time left."""
-    from rzen.render.page import clock
+    from rzen.render.shown import clock
 
     pieces = [f"{progress.done}/{progress.total} rows"]
     if progress.seconds > 0:
@@ -83,7 +83,7 @@ def step_progress() -> Iterator[Callable[[str], None] | None]:
 
 def figures(progress: "Progress") -> str:
     """One line: files, what was made of them, speed, time left, failures, the current name."""
-    from rzen.render.page import clock
+    from rzen.render.shown import clock
 
     pieces = [f"{progress.files_done}/{progress.files_total} files"]
     pages = progress.records.get("page", 0)

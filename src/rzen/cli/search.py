@@ -11,6 +11,7 @@ from rzen.cli.options import (
     BeforeOption,
     CountOption,
     EncoderOption,
+    ExplainOption,
     HtmlOption,
     IndexOption,
     JsonOption,
@@ -21,7 +22,8 @@ from rzen.cli.options import (
     WhereOption,
     open_index,
 )
-from rzen.cli.pages import show_page
+from rzen.cli.pages import explained, show_page
+from rzen.errors import UsageError
 
 
 def run(  # noqa: PLR0913 (one parameter an option)
@@ -61,13 +63,19 @@ def run(  # noqa: PLR0913 (one parameter an option)
     ] = None,
     html: HtmlOption = None,
     open_page: OpenOption = False,
+    explain: ExplainOption = False,
     encoder: EncoderOption = None,
     settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
     """Find what is nearest to words, pictures, clips and pages, or a combination of them."""
     from rzen.cli.conditions import build_filters
+    from rzen.search.query import build_query
 
+    if explain and not (html or open_page or json):
+        raise UsageError(
+            "--explain draws on a page: add --open or --html FILE, or --json for the figures"
+        )
     filters = build_filters(modality, path, after, before, where)
     with open_index(index, settings, encoder) as opened:
         reranker = None
@@ -75,12 +83,9 @@ def run(  # noqa: PLR0913 (one parameter an option)
             from rzen.encoders.cross_encoder import CrossEncoderReranker
 
             reranker = CrossEncoderReranker(rerank, device=opened.settings.device)
-        hits = opened.search(
-            text,
-            image=image,
-            video=video,
-            page=page,
-            minus=minus or (),
+        query = build_query(text, image=image, video=video, page=page, minus=minus or ())
+        hits = opened.find(
+            query,
             k=k,
             mode=mode,
             filters=filters,
@@ -88,18 +93,31 @@ def run(  # noqa: PLR0913 (one parameter an option)
             group=not no_group,
             reranker=reranker,
         )
+        explanations = explained(opened, hits, query) if explain else {}
     media = {"image": image or [], "video": video or [], "page": page or []}
     if html or open_page:
         pictures = [name for names in media.values() for name in names]
         heading = " + ".join(filter(None, [text, *(Path(name).name for name in pictures)]))
-        show_page(html, open_page, heading=heading, pictures=pictures, minus=minus, hits=hits)
+        show_page(
+            html,
+            open_page,
+            heading=heading,
+            pictures=pictures,
+            minus=minus,
+            hits=hits,
+            explanations=explanations,
+        )
     if json:
         output.emit(
             {
                 "query": text,
                 **media,
                 "minus": minus or [],
-                "hits": [output.hit_document(hit) for hit in hits],
+                "hits": [
+                    output.hit_document(hit)
+                    | ({"explanation": output.why(explanations.get(hit.id))} if explain else {})
+                    for hit in hits
+                ],
             }
         )
     else:

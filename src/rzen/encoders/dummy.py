@@ -13,14 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rzen.config import Limits
-from rzen.encoders.opening import OpenPart, open_chunks
+from rzen.encoders.explaining import asked, check_seen, cosines, time_of
+from rzen.encoders.opening import OpenPart, open_chunks, open_content
 from rzen.encoders.rows import Rows, unit
 from rzen.types import (
     MODALITIES,
     Calibration,
     Content,
     Encoded,
+    Explanation,
     Fingerprint,
+    HeatMap,
     MediaBudget,
     Modality,
     Role,
@@ -39,6 +42,7 @@ _COLOURS: dict[str, tuple[int, int, int]] = {
 _GRID = 2, 4  # cells of the layout: rows, columns
 _WORDS = 64 - len(_COLOURS) - _GRID[0] * _GRID[1]
 _DIM = 64
+_CELLS = 4  # of a map, along each side
 _STRIDE = 4  # every fourth pixel of every fourth row is enough to tell colours
 
 
@@ -91,6 +95,36 @@ class DummyEncoder:
                 rows.put(row, (self._rotation_DD @ features_D).astype(np.float32))
         return rows.encoded()
 
+    def explain(
+        self,
+        query: Content | NDArray[np.float32],
+        content: Content,
+        *,
+        instruction: str | None = None,
+    ) -> Explanation:
+        """See :class:`rzen.protocols.Explainer`; each cell is looked at like a picture."""
+        query_K = asked(query, self, instruction)
+        parts = open_content(content, self, self._limits)
+        check_seen(parts)
+
+        def near(features_D: NDArray[np.float64]) -> float:
+            return float(cosines(self._rotation_DD @ features_D, query_K))
+
+        maps = [
+            HeatMap(
+                heat_HW=np.array(
+                    [[near(_picture(cell)) for cell in row] for row in _cells(frame)], np.float32
+                ),
+                score=near(_picture(frame)),
+                part=at,
+                time=time_of(part, number),
+            )
+            for at, part in enumerate(parts)
+            for number, frame in enumerate(part.pixels)
+        ]
+        whole_D = np.sum([_part(part) for part in parts], axis=0)
+        return Explanation(similarity=near(whole_D), maps=tuple(maps))
+
 
 def _part(part: OpenPart) -> NDArray[np.float64]:
     """(D,) unit features of one part; a page counts its words and its looks alike."""
@@ -127,6 +161,12 @@ def _picture(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float64]:
         for cell in np.array_split(band, across, axis=1)
     ]
     return np.concatenate([np.zeros(_WORDS), shares, (np.array(cells) - brightness.mean()) / 2])
+
+
+def _cells(pixels_HWC: NDArray[np.uint8]) -> list[list[NDArray[np.uint8]]]:
+    height, width, _ = pixels_HWC.shape
+    bands = np.array_split(pixels_HWC, min(_CELLS, height), axis=0)
+    return [np.array_split(band, min(_CELLS, width), axis=1) for band in bands]
 
 
 def _hadamard(size: int) -> NDArray[np.float64]:

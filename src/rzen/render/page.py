@@ -7,7 +7,7 @@ content-security policy backs that up.
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from rzen.render.shown import shown
-from rzen.types import Answer, Hit
+from rzen.render import explained
+from rzen.render.shown import clock, shown
+from rzen.types import Answer, Explanation, Hit
 
 SNIPPET_CHARS = 320
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".webm", ".mov", ".mkv", ".avi"})
@@ -46,6 +47,7 @@ class Block:
         hits: what was found, best first.
         answer: what was answered, where something was asked.
         note: a line beneath the heading.
+        explanations: id of a hit -> why it matched.
     """
 
     heading: str
@@ -54,6 +56,7 @@ class Block:
     hits: Sequence[Hit] = ()
     answer: Answer | None = None
     note: str = ""
+    explanations: Mapping[str, Explanation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,17 +89,6 @@ def file_url(path: str, fragment: str = "") -> str:
     """
     address = "file://" + quote(path.encode("utf-8", "surrogateescape"))
     return f"{address}#{fragment}" if fragment else address
-
-
-def clock(seconds: float) -> str:
-    """Seconds as people read them.
-
-    >>> clock(75.4), clock(3725)
-    ('1:15', '1:02:05')
-    """
-    whole = int(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def link(hit: Hit) -> str:
@@ -133,8 +125,8 @@ def _name(hit: Hit) -> str:
     return Path(hit.uri).name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _data_url(jpeg: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+def _data_url(picture: bytes, kind: str = "jpeg") -> str:
+    return f"data:image/{kind};base64," + base64.b64encode(picture).decode("ascii")
 
 
 def _is_playable(hit: Hit) -> bool:
@@ -162,5 +154,10 @@ def _template() -> Any:
         file_name=_name,
         playable=_is_playable,
         shown=shown,
+        over=explained.over,
+        reach=explained.reach,
+        hottest=explained.hottest,
+        middle=explained.middle,
+        bars=explained.bars,
     )
     return environment.from_string(_resource("page.html.j2"))

@@ -8,6 +8,8 @@ import typer.main
 
 from rzen.cli import app
 
+# search --explain: a hit that nobody expected is either a mistake of the encoder's or of the
+# reader's, and only its map tells which. How many hits get one is a setting, not an option.
 SURFACE = {
     "ask": "after before encoder generator help html index json k modality open path set where",
     "config": "help json set",
@@ -27,8 +29,8 @@ SURFACE = {
     "index": "encoder follow-links help hidden index json retry-failed set",
     "list": "failed help index json set",
     "remove": "help index json set",
-    "search": "after before encoder help html image index json k min-score minus modality mode"
-    " no-group open page path rerank set video where",
+    "search": "after before encoder explain help html image index json k min-score minus modality"
+    " mode no-group open page path rerank set video where",
     "similar": "encoder help html index json k modality open path set",
     "verify": "help index json set",
 }

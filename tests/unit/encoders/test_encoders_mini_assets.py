@@ -80,7 +80,7 @@ def test_two_exports_at_once_agree(no_real_export: Path, monkeypatch: pytest.Mon
     assert len(found) == 2
     assert found[0] == found[1]
     assert found[0].image_network.read_text() == "image"
-    assert [path.name for path in no_real_export.iterdir()] == [found[0].weights]
+    assert list(no_real_export.iterdir()) == [found[0].image_network.parent]
 
 
 def test_an_export_that_breaks_off_is_made_again(
@@ -107,6 +107,17 @@ def test_other_weights_get_another_folder(
     first = assets.ready(threads=1)
     monkeypatch.setattr(assets, "file_hashes", lambda paths, _: dict.fromkeys(paths, "new"))
     assert assets.ready(threads=1).weights != first.weights
+
+
+def test_other_files_of_the_same_vectors_get_another_folder(
+    no_real_export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old export lacks a file; or every index is refused though no vector has changed."""
+    first = assets.ready(threads=1)
+    monkeypatch.setattr(assets, "_FILES_VERSION", 99)
+    second = assets.ready(threads=1)
+    assert second.classifier.parent != first.classifier.parent
+    assert second.weights == first.weights
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

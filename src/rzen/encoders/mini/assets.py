@@ -1,7 +1,7 @@
 """The networks of ``mini`` as files: exported once from the packaged weights, kept in the cache.
 
 The folder ``mini/<key>`` in rzen's cache is named by what it was made from: hashes of the weights,
-versions of the packages, version of the export. It is written under another name and renamed when
+versions of the packages, versions of the export. It is written under another name and renamed when
 it is whole, so two processes may export at once and a crash leaves nothing that looks finished.
 """
 
@@ -27,10 +27,14 @@ from rzen.errors import EncoderError, MissingExtraError
 
 _log = logging.getLogger(__name__)
 
-_EXPORT_VERSION = 2  # count up when the graphs or the class texts change
+_EXPORT_VERSION = 2  # count up when the graphs or the class texts give other vectors
+# Count up when the files change and no vector does: this one is not in the fingerprint, so indexes
+# that were made before go on.
+_FILES_VERSION = 2
 _TEXT_NETWORK = "minilm.onnx"
 _IMAGE_NETWORK = "efficientnet_lite0.onnx"
 _CLASSES = "class_vectors.npy"
+_CLASSIFIER = "classifier.npy"
 
 # distribution, its package, the files that are read
 _SOURCES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -61,6 +65,8 @@ class Assets:
         image_network: EfficientNet-Lite0.
         vocabulary: MiniLM's tokenizer.json.
         classes: text vectors of the ImageNet classes, (1000, 384) float32.
+        classifier: the last layer of the image network, (1281, 1000) float32; the last row is the
+            shift.
         weights: one hash over all that they were made from.
     """
 
@@ -68,6 +74,7 @@ class Assets:
     image_network: Path
     vocabulary: Path
     classes: Path
+    classifier: Path
     weights: str
 
 
@@ -84,7 +91,7 @@ def ready(*, threads: int) -> Assets:
         cache.mkdir(parents=True, exist_ok=True)
         hashes = file_hashes(files.values(), cache_folder() / "hashes.json")
         key = _key({path.name: digest for path, digest in hashes.items()})
-        folder = cache / key
+        folder = cache / combined({"vectors": key, "files": str(_FILES_VERSION)})
         if not folder.is_dir():
             _export(files, folder, threads=threads)
     except OSError as error:
@@ -97,6 +104,7 @@ def ready(*, threads: int) -> Assets:
         image_network=folder / _IMAGE_NETWORK,
         vocabulary=files["tokenizer.json"],
         classes=folder / _CLASSES,
+        classifier=folder / _CLASSIFIER,
         weights=key,
     )
 
@@ -188,6 +196,7 @@ def _export_text(weights: Path, target: Path) -> None:
 
 
 def _export_image(weights: Path, target: Path) -> None:
+    """Writes the network, and its last layer once more beside it, for reading maps."""
     try:
         import onnx  # noqa: PLC0415
         import torch  # noqa: PLC0415
@@ -198,6 +207,8 @@ def _export_image(weights: Path, target: Path) -> None:
     state = torch.load(weights, map_location="cpu", weights_only=True)
     arrays = {name: tensor.numpy() for name, tensor in state.items()}
     onnx.save(efficientnet_lite(arrays, depth=1.0, epsilon=1e-3), str(target))
+    last_layer = np.vstack([arrays["_fc.weight"].T, arrays["_fc.bias"]])
+    np.save(target.parent / _CLASSIFIER, last_layer.astype(np.float32))
 
 
 def _sync(path: Path) -> None:

@@ -9,6 +9,13 @@ split by concept (293 pictures), and confirmed on the other half (245): recall@1
 published preprocessing of the network, a centre crop of 87 % of the shorter side, loses what lies
 at the borders (sum of the three 1.12 against 1.26). A second network, Lite2, and centring the class
 vectors won nothing that the other half confirmed.
+
+Where in a picture a class is seen: before its last mean the network has features for every place,
+and since the last layer is linear, logits for every place, whose mean are the logits of the picture
+(class activation maps, Zhou et al. 2016, arXiv 1512.04150). Each place gets a ConSE vector from its
+own logits. How was chosen by the pointing game on the validation scenes of rzen-bench, see
+``benchmarks/explain.py``: at twice the resolution, with all classes and a temperature of 6, since
+logits of one place are larger than their mean.
 """
 
 import threading
@@ -27,6 +34,9 @@ INPUT_SIZE = 224
 _TEMPERATURE = 1.5
 _CLASSES = 20
 _SQUASH = 4 / 3
+_PLACE_SIZE = 448  # longer side of a picture whose places are looked at
+_PLACE_TEMPERATURE = 6.0
+_STRIDE = 32  # pixels of a place
 _BATCH = 4  # larger ones are slower: their activations fall out of the cache
 
 
@@ -36,11 +46,13 @@ class ImageTower:
     Args:
         network: the exported graph.
         classes: (1000, 384) float32, the text vectors of the classes.
+        classifier: (D + 1, 1000) float32, the last layer, its shift in the last row.
         threads: of onnxruntime.
     """
 
-    def __init__(self, network: Path, classes: Path, *, threads: int) -> None:
+    def __init__(self, network: Path, classes: Path, classifier: Path, *, threads: int) -> None:
         self._network, self._classes, self._threads = network, classes, threads
+        self._classifier = classifier
         self._lock = threading.Lock()
         self._loaded: tuple[Network, Vectors] | None = None
 
@@ -62,6 +74,28 @@ class ImageTower:
         none = np.zeros((0, len(class_vectors)), np.float32)
         return np.concatenate([none, *network.over(seen, batches)])
 
+    def places(self, picture_HWC: NDArray[np.uint8]) -> Vectors:
+        """Vectors (H, W, 384) of the places of a picture, in a grid over the whole of it.
+
+        The network is convolutional: here the picture goes in with the shape that it is squashed
+        to, a whole number of places along each side, and needs no padding.
+        """
+        _, class_vectors = self._load()
+        logits_HWC = self.place_logits(whole_places(picture_HWC))
+        return unit(_shares(logits_HWC, _PLACE_TEMPERATURE) @ class_vectors)
+
+    def place_logits(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the network says of each place, (H/32, W/32, 1000): their mean is what it says.
+
+        Args:
+            pixels_HWC: as the network shall see them.
+        """
+        network, _ = self._load()
+        features_CHW = network.run({"pixels": pixels_HWC[None]}, "features")[0]
+        layer = np.load(self._classifier, allow_pickle=False)
+        logits = np.moveaxis(features_CHW, 0, -1) @ layer[:-1] + layer[-1]
+        return np.asarray(logits, np.float32)
+
     def _load(self) -> tuple[Network, Vectors]:
         with self._lock:
             if self._loaded is None:
@@ -81,18 +115,45 @@ def square(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     from PIL import Image  # noqa: PLC0415
 
-    height, width, _ = pixels_HWC.shape
-    longer = max(height, width)
-    small = tuple(
-        max(1, min(INPUT_SIZE, round(INPUT_SIZE * _SQUASH * side / longer)))
-        for side in (width, height)
-    )
+    small = _squashed(pixels_HWC, INPUT_SIZE)
     resized = Image.fromarray(pixels_HWC).resize(small, Image.Resampling.BICUBIC)
     border = [pixels_HWC[0], pixels_HWC[-1], pixels_HWC[:, 0], pixels_HWC[:, -1]]
     colour = np.concatenate(border).mean(axis=0).round().astype(int)
     canvas = Image.new("RGB", (INPUT_SIZE, INPUT_SIZE), tuple(colour.tolist()))
     canvas.paste(resized, ((INPUT_SIZE - small[0]) // 2, (INPUT_SIZE - small[1]) // 2))
     return np.asarray(canvas)
+
+
+def whole_places(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The whole picture, squashed like :func:`square`, in a whole number of places each way.
+
+    >>> whole_places(np.zeros((10, 30, 3), np.uint8)).shape
+    (192, 448, 3)
+    """
+    from PIL import Image  # noqa: PLC0415
+
+    width, height = (
+        _STRIDE * max(1, round(side / _STRIDE)) for side in _squashed(pixels_HWC, _PLACE_SIZE)
+    )
+    resized = Image.fromarray(pixels_HWC).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(resized)
+
+
+def _squashed(pixels_HWC: NDArray[np.uint8], size: int) -> tuple[int, int]:
+    """Width and height of a picture that is squashed towards a square."""
+    height, width, _ = pixels_HWC.shape
+    longer = max(height, width)
+    across, down = (
+        max(1, min(size, round(size * _SQUASH * side / longer))) for side in (width, height)
+    )
+    return across, down
+
+
+def _shares(logits_XC: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
+    """Probabilities of all classes, along the last axis."""
+    heat = logits_XC.astype(np.float64) / temperature
+    shares = np.exp(heat - heat.max(axis=-1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=-1, keepdims=True))
 
 
 def _weights(logits_NC: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -5,20 +5,24 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rzen.config import Limits
+from rzen.encoders.explaining import asked, check_seen, cosines, time_of
 from rzen.encoders.mini import assets, calibration
 from rzen.encoders.mini.conse import ImageTower
 from rzen.encoders.mini.runtime import default_threads
 from rzen.encoders.mini.text import TEXT_DIM, TextTower
-from rzen.encoders.opening import OpenPart, open_chunks
+from rzen.encoders.opening import OpenPart, open_chunks, open_content
 from rzen.encoders.rows import Rows, unit
 from rzen.types import (
     MODALITIES,
     Calibration,
     Content,
     Encoded,
+    Explanation,
     Fingerprint,
+    HeatMap,
     MediaBudget,
     Modality,
     Role,
@@ -56,7 +60,9 @@ class MiniEncoder:
         self._assets = assets.ready(threads=threads)
         found = self._assets
         self._texts = TextTower(found.text_network, found.vocabulary, threads=threads)
-        self._images = ImageTower(found.image_network, found.classes, threads=threads)
+        self._images = ImageTower(
+            found.image_network, found.classes, found.classifier, threads=threads
+        )
 
     @cached_property
     def calibration(self) -> Mapping[Modality, Calibration]:
@@ -98,6 +104,43 @@ class MiniEncoder:
         for chunk in open_chunks(contents, rows, self, self._limits, size=_CHUNK):
             self._encode_chunk(chunk, rows)
         return rows.encoded()
+
+    def explain(
+        self,
+        query: Content | NDArray[np.float32],
+        content: Content,
+        *,
+        instruction: str | None = None,
+    ) -> Explanation:
+        """See :class:`rzen.protocols.Explainer`.
+
+        A place's cosine is that of a ConSE vector of what the network sees there; it sees far
+        around each place, so maps are soft. A frame's score is the cosine of its own vector. The
+        words of a page, which are nearly all of its vector, are not on its map.
+        """
+        query_K = asked(query, self, instruction)
+        parts = open_content(content, self, self._limits)
+        check_seen(parts)
+        rows = Rows(1, self.dim, None)
+        self._encode_chunk([(0, parts)], rows)
+        encoded = rows.encoded()
+        maps = [
+            HeatMap(
+                heat_HW=cosines(self._images.places(frame), query_K),
+                score=float(cosines(vector_D, query_K)),
+                part=at,
+                time=time_of(part, number),
+            )
+            for at, part in enumerate(parts)
+            for number, (frame, vector_D) in enumerate(
+                zip(part.pixels, self._images.encode(part.pixels), strict=True)
+            )
+        ]
+        return Explanation(
+            similarity=float(cosines(np.asarray(encoded)[0], query_K)),
+            maps=tuple(maps),
+            warnings=tuple(encoded.warnings.get(0, ())),
+        )
 
     def _encode_chunk(self, chunk: Sequence[tuple[int, list[OpenPart]]], rows: Rows) -> None:
         parts = [(row, part) for row, opened in chunk for part in opened]

@@ -38,12 +38,13 @@ class Network:
 
     def __init__(self, file: Path, threads: int) -> None:
         self._session = _open_session(file)
+        self._first = self._session.get_outputs()[0].name
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="mini")
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """The only output for one batch."""
-        output: NDArray[np.float32] = self._session.run(None, dict(inputs))[0]
-        return output
+    def run(self, inputs: Mapping[str, NDArray[Any]], output: str = "") -> NDArray[np.float32]:
+        """One output for one batch: the first, or the one that is named."""
+        found: NDArray[np.float32] = self._session.run([output or self._first], dict(inputs))[0]
+        return found
 
     def over(
         self, batch: Callable[[T], NDArray[np.float32]], items: Iterable[T]

@@ -2,7 +2,7 @@
 
 Prompt, pixels and positions are made here, from the family's row and the template; the network is
 transformers'. Shape suffixes: B contents of a batch, S tokens, D dimensions, P patches, X values of
-a patch.
+a patch, K dimensions that a query has, T H W tokens in time, height and width.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rzen.config import Limits
 from rzen.encoders.batching import by_length, halving
+from rzen.encoders.explaining import asked, check_seen, cosines, time_of
 from rzen.encoders.families import Family, Look
 from rzen.encoders.loading import Description, reason_of
 from rzen.encoders.model_source import ModelSource
@@ -31,7 +32,9 @@ from rzen.types import (
     Calibration,
     Content,
     Encoded,
+    Explanation,
     Fingerprint,
+    HeatMap,
     Modality,
     Role,
     Text,
@@ -119,6 +122,72 @@ class VisionLanguageEncoder:
             for batch in by_length(lengths, tokens=self._room, items=_BATCH_ITEMS):
                 self._run([items[position] for position in batch], rows)
         return rows.encoded()
+
+    def explain(
+        self,
+        query: Content | NDArray[np.float32],
+        content: Content,
+        *,
+        instruction: str | None = None,
+    ) -> Explanation:
+        """See :class:`rzen.protocols.Explainer`.
+
+        A cell is a token of the picture: the cosine of its state after the last norm.
+        How to read them: attention is causal, and the content's vector is the state of its *last*
+        token. A token's state holds what stands before it (the upper rows, earlier pictures and
+        frames) and nothing of what comes after, so of two like things the later may be hotter, and
+        the last row of a picture tends to sum it up. The states were trained to lead to the next
+        token, not to be compared; only differences within one map mean something. Nothing is
+        subtracted or scaled. A picture's score is the mean of its map.
+        """
+        query_K = asked(query, self, instruction)
+        parts = self._open(content)
+        check_seen(parts)
+        own = self.family.instructions.get(("document", content.modality), "")
+        prompt = self._prompter.prompt(parts, own)
+        try:
+            states_SD = self._states([prompt])[0].float().cpu().numpy()
+        # A model, or its device's memory, may fail with anything.
+        except Exception as error:
+            raise EncoderError(f"the model cannot encode it: {reason_of(error)}") from error
+        heat_S = cosines(states_SD, query_K)
+        return Explanation(
+            similarity=float(heat_S[-1]),
+            maps=tuple(self._maps(prompt, heat_S, parts)),
+            warnings=prompt.warnings,
+        )
+
+    def _maps(
+        self, prompt: Prompt, heat_S: NDArray[np.float32], parts: Sequence[OpenPart]
+    ) -> list[HeatMap]:
+        """The map of each still, frame or pair of frames, by part and time."""
+        heat_X = heat_S[np.isin(prompt.ids_S, [self._model.image_pad, self._model.video_pad])]
+        maps: list[HeatMap] = []
+        start = 0
+        for shown, grid in zip(prompt.shown, prompt.grids, strict=True):
+            end = start + int(np.prod(grid))
+            for number, heat_HW in enumerate(heat_X[start:end].reshape(grid)):
+                time = (
+                    self._time_of_pair(parts[shown.part], number)
+                    if shown.is_pairs
+                    else time_of(parts[shown.part], shown.frame)
+                )
+                maps.append(
+                    HeatMap(
+                        heat_HW=heat_HW, score=float(heat_HW.mean()), part=shown.part, time=time
+                    )
+                )
+            start = end
+        assert start == len(heat_X), "more tokens for media than media"
+        # Some templates put clips before stills; a caller counts parts as they were given.
+        return sorted(maps, key=lambda each: each.part)
+
+    def _time_of_pair(self, part: OpenPart, number: int) -> float | None:
+        step = self._model.patching.pair
+        first = number * step
+        times = [time_of(part, at) for at in (first, min(first + step, len(part.pixels)) - 1)]
+        known = [time for time in times if time is not None]
+        return sum(known) / len(known) if known else None
 
     def _prompt(
         self, row: int, content: Content, role: Role, instruction: str | None, rows: Rows

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from xml.etree.ElementTree import Element, SubElement
 
-from rzen.evaluation.report import svg
+from rzen.render import svg
 from rzen.render.shown import shown
 
 MarkKind: TypeAlias = Literal["baseline", "run"]

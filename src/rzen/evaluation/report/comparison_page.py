@@ -12,8 +12,8 @@ from rzen.evaluation.report.charts import (
     signed_percent,
 )
 from rzen.evaluation.report.page import Card, Head, as_percent, count, html
-from rzen.evaluation.report.svg import Svg
 from rzen.evaluation.statistics import holm
+from rzen.render.svg import Svg
 
 LEVEL = 0.05
 """A corrected p-value below it counts as a difference."""

@@ -13,8 +13,8 @@ from importlib.resources import files
 from typing import Any
 
 from rzen.evaluation.report.charts import Mark, legend_mark, percent, score_bar, signed_percent
-from rzen.evaluation.report.svg import Svg
 from rzen.render.shown import shown
+from rzen.render.svg import Svg
 
 ABSENT = "\u2013"
 CARD_WIDTH = 200.0

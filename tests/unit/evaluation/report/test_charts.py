@@ -16,8 +16,8 @@ from rzen.evaluation.report.charts import (
     score_bar,
     signed_percent,
 )
-from rzen.evaluation.report.svg import Svg
 from rzen.render.shown import shown
+from rzen.render.svg import Svg
 
 FRACTIONS = st.floats(0, 1)
 
