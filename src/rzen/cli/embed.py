@@ -51,13 +51,14 @@ def run(  # noqa: PLR0913 (one parameter an option)
     """
     from rzen.cli.progress import row_progress
     from rzen.config import load_settings, parse_override
-    from rzen.embedding.job import embed
+    from rzen.embedding.job import checked_rows, embed
     from rzen.encoders import create
 
     given = {"model.template": template, "model.dtype": dtype}
     overrides = dict(parse_override(text) for text in settings or ())
     overrides |= {name: value for name, value in given.items() if value is not None}
     merged = load_settings(overrides=overrides)
+    checked_rows(source, target)
     model = create(
         encoder or merged.encoder, device=merged.device, limits=merged.limits, model=merged.model
     )

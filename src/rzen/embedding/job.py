@@ -99,14 +99,8 @@ def embed(
         EncoderError: if the encoder has no vectors of that dimension.
         MissingExtraError: if Parquet is asked for and pyarrow is not installed.
     """
-    if output.suffix not in SUFFIXES:
-        raise UsageError(f"{output}: vectors go into a file of {' or '.join(SUFFIXES)}")
-    if output.suffix == ".parquet":
-        _pyarrow()
     started = time.monotonic()
-    rows = list(read_rows(source))
-    if not rows:
-        raise DataError(f'{source}: has no rows: a row is a line such as {{"text": "a boat"}}')
+    rows = checked_rows(source, output)
     identity = _identity(rows, source, encoder, dim)
     if _is_whole(output, identity):
         return _report(output, rows, identity, [], encoded=0, started=started)
@@ -132,6 +126,26 @@ def embed(
     report = _report(output, rows, identity, made, encoded=encoded, started=started)
     parts.remove()
     return report
+
+
+def checked_rows(source: Path, output: Path) -> list[Row]:
+    """The rows, once an output can come of them; worth asking before a model loads.
+
+    Raises:
+        UsageError: if the output is of another kind.
+        DataError: if the rows cannot be read, there are none, or the output has no folder.
+        MissingExtraError: if Parquet is asked for and pyarrow is not installed.
+    """
+    if output.suffix not in SUFFIXES:
+        raise UsageError(f"{output}: vectors go into a file of {' or '.join(SUFFIXES)}")
+    if output.suffix == ".parquet":
+        _pyarrow()
+    if not output.absolute().parent.is_dir():
+        raise DataError(f"{output}: there is no folder {output.parent}: make it first")
+    rows = list(read_rows(source))
+    if not rows:
+        raise DataError(f'{source}: has no rows: a row is a line such as {{"text": "a boat"}}')
+    return rows
 
 
 class _Piecework:

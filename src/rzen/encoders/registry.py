@@ -63,6 +63,8 @@ def create(
     limits = limits or Limits()
     model = model or ModelSettings()
     if name in _BUILT_IN:
+        if model.template:
+            raise EncoderError(f"{name} takes no template (asked for: {model.template})")
         return _BUILT_IN[name](device, limits)
     if is_address(name):
         return _remote(name, limits, model)

@@ -206,6 +206,8 @@ def test_what_cannot_be_begun_says_why(tmp_path: Path) -> None:
         embed(numbered(tmp_path, 1), DummyEncoder(), tmp_path / "out.csv")
     with pytest.raises(DataError, match="has no rows"):
         embed(lines(tmp_path, ""), DummyEncoder(), tmp_path / "out.npy")
+    with pytest.raises(DataError, match=r"there is no folder .*: make it first"):
+        embed(numbered(tmp_path, 1), DummyEncoder(), tmp_path / "no" / "out.npy")
     with pytest.raises(DataError, match="cannot be read"):
         embed(tmp_path / "nowhere.jsonl", DummyEncoder(), tmp_path / "out.npy")
     assert not (tmp_path / "out.npy").exists()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from rzen.config import ModelSettings
 from rzen.encoders import create, names
 from rzen.errors import EncoderError
 
@@ -50,3 +51,9 @@ def test_importing_and_the_dummy_need_nothing_heavy() -> None:
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert names() == ("mini", "dummy")
+
+
+def test_what_takes_no_template_says_so() -> None:
+    """A template that is asked for and silently left out gives other vectors than were meant."""
+    with pytest.raises(EncoderError, match=r"dummy takes no template \(asked for: rzen-paper\)"):
+        create("dummy", model=ModelSettings(template="rzen-paper"))
