@@ -258,7 +258,7 @@ class InstructedDocuments(ReleasedEncoder):
         instruction: str | None = None,
         dim: int | None = None,
     ) -> Encoded:
-        if role == "document" and instruction is None:
+        if role == "document" and not instruction:
             instruction = QUERY
         return super().encode(contents, role=role, instruction=instruction, dim=dim)
 
@@ -272,7 +272,7 @@ class QueryInstructionForDocuments(ReleasedEncoder):
         instruction: str | None = None,
         dim: int | None = None,
     ) -> Encoded:
-        if role == "document" and instruction is not None:
+        if role == "document" and instruction:
             instruction = QUERY
         return super().encode(contents, role=role, instruction=instruction, dim=dim)
 
