@@ -1,8 +1,9 @@
 """Index: what the commands and notebooks share."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,8 +12,11 @@ from PIL import Image
 from rzen.api import Index
 from rzen.config import Limits, Settings
 from rzen.encoders import create
-from rzen.errors import MediaError, RzenError, UsageError
+from rzen.encoders.dummy import DummyEncoder
+from rzen.errors import FingerprintError, MediaError, RzenError, UsageError
+from rzen.protocols import Encoder
 from rzen.search.query import build_query
+from rzen.types import Fingerprint
 
 
 @pytest.fixture
@@ -146,10 +150,24 @@ def test_what_cannot_be_explained_is_said_by_name(
     (folder / "red.png").unlink()
     with pytest.raises(MediaError, match=r"red\.png"):
         index.explain(hits["red.png"], "harbour")
-    silent: Any = _Mute()
-    mute = Index.open(tmp_path / "x.rzen", silent, settings=Settings())
+    mute = Index.open(tmp_path / "x.rzen", cast("Encoder", _Mute()), settings=Settings())
     with mute, pytest.raises(UsageError, match="encoder dummy cannot say where it looks"):
         mute.explain(hits["red.png"], "harbour")
+
+
+def test_maps_of_another_encoder_are_refused(folder: Path, index: Index) -> None:
+    """A map that has nothing to do with why the hit was found."""
+
+    class _Other(DummyEncoder):
+        @property
+        def fingerprint(self) -> Fingerprint:
+            return replace(super().fingerprint, weights="other")
+
+    index.add(folder)
+    (hit,) = index.search("red", mode="dense", k=1)
+    other = Index.open(index.folder, _Other(), settings=Settings())
+    with other, pytest.raises(FingerprintError):
+        other.explain(hit, "red")
 
 
 class _Mute:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rzen.cli import output
-from rzen.errors import MediaError, UsageError
+from rzen.errors import EncoderError, MediaError, UsageError
 
 if TYPE_CHECKING:
     from rzen.api import Index
@@ -45,7 +45,7 @@ def show_page(  # noqa: PLR0913
 
 
 def explained(index: "Index", hits: Sequence["Hit"], query: "Query") -> "dict[str, Explanation]":
-    """Why the first hits that can be seen matched, by id; a file that is gone is named."""
+    """Why the first hits that can be seen matched, by id; one that cannot be explained is named."""
     from rzen.search.compose import query_vector
 
     seen = [hit for hit in hits if hit.modality != "text"]
@@ -56,7 +56,7 @@ def explained(index: "Index", hits: Sequence["Hit"], query: "Query") -> "dict[st
     for hit in seen[: index.settings.search.explained]:
         try:
             found[hit.id] = index.explain(hit, vector_D)
-        except MediaError as error:
+        except (MediaError, EncoderError) as error:
             output.complain(f"not explained: {error}")
     return found
 

@@ -54,7 +54,7 @@ def png(pixels: NDArray[np.uint8], size: tuple[int, int]) -> bytes:
 
     buffer = io.BytesIO()
     # Premultiplied while it is resized (mode RGBa): else the colour of what is transparent bleeds.
-    picture = Image.fromarray(pixels, "RGBA").convert("RGBa")
+    picture = Image.fromarray(pixels).convert("RGBa")
     picture = picture.resize(size, Image.Resampling.BICUBIC).convert("RGBA")
     picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

@@ -43,6 +43,8 @@ def test_the_overlay_has_the_preview_s_size_and_lies_the_right_way_round() -> No
     assert opacity[-5:, -5:].min() > 150
     assert opacity[:, :40].max() == 0
     assert opacity[:20].max() < opacity[-5:, -5:].min()
+    with_a_low_one = explanation([[0.0, 0.1, 0.1], [0.1, 0.1, 0.5]])
+    assert pixels(over(with_a_low_one, PREVIEW, 0.4))[:20, 60:].max(axis=(0, 1))[3] < 40
     red, green, _, _ = found[-1, -1]
     assert red > 4 * green
 

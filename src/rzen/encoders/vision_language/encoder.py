@@ -133,6 +133,7 @@ class VisionLanguageEncoder:
         """See :class:`rzen.protocols.Explainer`.
 
         A cell is a token of the picture: the cosine of its state after the last norm.
+
         How to read them: attention is causal, and the content's vector is the state of its *last*
         token. A token's state holds what stands before it (the upper rows, earlier pictures and
         frames) and nothing of what comes after, so of two like things the later may be hotter, and
