@@ -154,7 +154,10 @@ def test_doctor_compares_with_reference_vectors(rzen: Run) -> None:
     assert any("wrong turn" in each for each in found["reference"]["suspects"])
     status, found = rzen("doctor", "--encoder", "dummy")
     assert status == 1
-    assert found["verdict"].startswith("not compared: no values are known")
+    assert found["verdict"].startswith("not compared: no card of it is known")
+    status, found = rzen("doctor", "--encoder", "dummy", "--card", "a/b")
+    assert status == 2
+    assert "take one of sentence-transformers/all-MiniLM-L6-v2, " in found["error"]
 
 
 def test_encoders_say_what_runs_here(rzen: Run) -> None:
@@ -163,3 +166,29 @@ def test_encoders_say_what_runs_here(rzen: Run) -> None:
     models = {each["name"]: each for family in found["families"] for each in family["models"]}
     assert models["sentence-transformers/all-MiniLM-L6-v2"]["verified_on_real_weights"]
     assert models["qihoo360/RzenEmbed"]["verified_on_real_weights"] is None
+
+
+def test_an_interrupt_is_said(tmp_path: Path) -> None:
+    """The parser ends with 130 and says nothing; a program that waits for a document gets none."""
+    import signal
+    import time
+
+    file = tmp_path / "in.jsonl"
+    file.write_text('{"text": "a harbour at night"}\n' * 200_000)
+    command = [sys.executable, "-m", "rzen", "embed", str(file), "--encoder", "dummy", "--json"]
+    with subprocess.Popen(
+        [*command, "-o", str(tmp_path / "out.npy")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        parts = tmp_path / ".out.npy.parts"
+        for _ in range(1200):
+            if list(parts.glob("*.npz")):
+                break
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert json.loads(out) == {"error": "interrupted"}
+    assert "the same command goes on where it stopped" in err

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
+import typer.core
 
 from rzen.cli import (
     ask,
@@ -48,8 +49,21 @@ VERBS: dict[str, Callable[..., Any]] = {
     "config": config.run,
 }
 
+
+class _Group(typer.core.TyperGroup):
+    """Lets an interrupt through to :func:`main`; typer would end with 130 and say nothing."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a verb."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+
 app = typer.Typer(
     name="rzen",
+    cls=_Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

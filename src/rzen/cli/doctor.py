@@ -44,9 +44,15 @@ def run(
     from rzen.config import load_settings, parse_override
     from rzen.encoders import create, names, resolve
     from rzen.endpoint import is_address
+    from rzen.errors import UsageError
     from rzen.evaluation.fidelity.agreement import check
-    from rzen.evaluation.fidelity.card import cards_of, compare
+    from rzen.evaluation.fidelity.card import cards, cards_of, compare
 
+    if card is not None and not cards_of(card):
+        known = dict.fromkeys(each.model for each in cards())
+        raise UsageError(
+            f"no values of a card of {card!r} are known: take one of {', '.join(known)}"
+        )
     merged = load_settings(overrides=dict(parse_override(text) for text in settings or ()))
     model = create(encoder, device=merged.device, limits=merged.limits, model=merged.model)
     results = [compare(model, each) for each in cards_of(card or encoder)]
@@ -80,7 +86,7 @@ def _family(found: "Resolved") -> dict[str, Any]:
 
 def _verdict(results: "list[CardResult]", fidelity: "Fidelity | None") -> str:
     if fidelity is None and not results:
-        return "not compared: no values are known for this model; see --card and --against"
+        return "not compared: no card of it is known (--card names another), nor --against given"
     wrong = [each for each in results if each.verdict in ("differs", "wrong order")]
     if wrong or (fidelity is not None and not fidelity.faithful):
         return "differs from what was published"

@@ -56,7 +56,7 @@ class Report:
         output: the file of the vectors.
         rows: how many it has.
         dim: of the vectors.
-        encoded: rows of this run; the others were there already.
+        encoded: rows that got their vector in this run; the others were there already, or failed.
         failed: why, with line and id, for each row without a vector.
         warnings: the same for rows that something was left out of.
         seconds: of this run.
@@ -140,6 +140,8 @@ def checked_rows(source: Path, output: Path) -> list[Row]:
         raise UsageError(f"{output}: vectors go into a file of {' or '.join(SUFFIXES)}")
     if output.suffix == ".parquet":
         _pyarrow()
+    if output.is_dir():
+        raise DataError(f"{output}: is a folder: name a file that the vectors can go into")
     if not output.absolute().parent.is_dir():
         raise DataError(f"{output}: there is no folder {output.parent}: make it first")
     rows = list(read_rows(source))
@@ -160,12 +162,13 @@ class _Piecework:
         self.done = 0
 
     def run(self, rows: Sequence[Row]) -> Iterable[int]:
-        """Encodes them; yields how many after each batch."""
+        """Encodes them; yields how many got a vector after each batch."""
         for start in range(0, len(rows), _SHOWN):
             some = rows[start : start + _SHOWN]
+            before = len(self._failed)
             self._some(some)
             self.done += len(some)
-            yield len(some)
+            yield len(some) - (len(self._failed) - before)
 
     def piece(self) -> Piece:
         return Piece(
@@ -188,6 +191,8 @@ class _Piecework:
             except RzenError as error:
                 self._failed[self.done + at] = str(error)
                 continue
+            if not row.line.has_content:
+                self._warnings[self.done + at] = ("nothing in it: taken for an empty text",)
             calls[row.role, row.instruction].append((at, content))
         for (role, instruction), members in calls.items():
             places = [at for at, _ in members]
@@ -203,7 +208,8 @@ class _Piecework:
                 else:
                     vectors_ND[at] = found.vectors[number]
                 if told := found.warnings.get(number):
-                    self._warnings[self.done + at] = tuple(told)
+                    before = self._warnings.get(self.done + at, ())
+                    self._warnings[self.done + at] = (*before, *told)
         self._vectors.append(vectors_ND)
 
 

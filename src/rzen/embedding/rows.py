@@ -38,6 +38,12 @@ class _Line(BaseModel):
     instruction: str | None = None
     role: Role = "query"
 
+    @property
+    def has_content(self) -> bool:
+        """Whether it says anything of what is embedded, be it an empty text."""
+        said = self.model_fields_set & {"text", "image", "images", "video", "page"}
+        return bool(said)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:

@@ -133,6 +133,8 @@ def _mmeb(split: Split, data: Path | None) -> Suite:
     here = [each for each in SETS if (data / each.name).is_dir()]
     if not here:
         names = ", ".join(each.name for each in SETS[:3])
+        if not data.is_dir():
+            raise DataError(f"{data}: there is no such folder: --data names that of {MMEB}'s sets")
         raise DataError(f"{data}: there is no set of {MMEB} in it, no folder named {names} ...")
     known = {each.name: each for each in here}
     versions = {name: _version(data / name) for name in known}

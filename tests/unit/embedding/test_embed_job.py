@@ -120,6 +120,8 @@ def test_what_fails_is_named_and_never_a_vector(pictures: Path) -> None:
     assert broken.startswith("line 3 (3): no JSON object")
     assert "line 4 (4): there is no field 'txt': a row has id, text, image" in slip
     assert "a page is written FILE#NUMBER" in page
+    assert report.encoded == 2
+    assert report.warnings == ("line 6 (none): nothing in it: taken for an empty text",)
     embed(lines(pictures, *rows), DummyEncoder(), pictures / "out.parquet")
     columns = table(pictures / "out.parquet")
     assert columns["id"] == ["good", "gone", "3", "4", "page", "none"]

@@ -132,8 +132,9 @@ def test_queries_and_documents_get_their_own_role_and_instruction(tmp_path: Path
         [
             *((text, "query", "Find the way.") for text in queries),
             *((text, "document", "A way.") for text in documents),
-            *((text, "query", None) for text in queries),
-            *((text, "document", None) for text in documents),
+            # A set without an instruction gets none, not even the encoder's own.
+            *((text, "query", "") for text in queries),
+            *((text, "document", "") for text in documents),
         ]
     )
 

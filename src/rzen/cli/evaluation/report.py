@@ -84,6 +84,11 @@ def _read(path: Path) -> Any:
 
     try:
         return json_library.loads(path.read_text(encoding="utf-8"))
+    except IsADirectoryError:
+        raise DataError(
+            f"{path} is a folder among score files: runs and score files are not read together; "
+            "give the runs alone, or the files alone"
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(
             f"cannot read the score file {path}: {error}: name a file in MMEB's public form, or "

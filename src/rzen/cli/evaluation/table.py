@@ -27,3 +27,15 @@ def say_run(summary: Mapping[str, Any]) -> None:
     for name, mean in summary["groups"].items():
         output.say(f"mean of {name:14} {'':15} {mean:7.4f}")
     output.say(f"overall: {said}")
+    for label, value in _others(summary).items():
+        output.say(f"beside it, {label}: mean {value:.4f}; `rzen eval compare` pairs their queries")
+
+
+def _others(summary: Mapping[str, Any]) -> dict[str, float]:
+    """Label of another run -> its mean over the sets of this one that it has."""
+    values: dict[str, list[float]] = {}
+    for row in summary.get("rows", ()):
+        for label, value in row["others"].items():
+            if value is not None:
+                values.setdefault(label, []).append(value)
+    return {label: sum(found) / len(found) for label, found in values.items()}

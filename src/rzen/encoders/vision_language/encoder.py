@@ -144,7 +144,7 @@ class VisionLanguageEncoder:
         query_K = asked(query, self, instruction)
         parts = self._open(content)
         check_seen(parts)
-        own = self.family.instructions.get(("document", content.modality), "")
+        own = self._default(content, "document")
         prompt = self._prompter.prompt(parts, own)
         try:
             states_SD = self._states([prompt])[0].float().cpu().numpy()
@@ -190,12 +190,17 @@ class VisionLanguageEncoder:
         known = [time for time in times if time is not None]
         return sum(known) / len(known) if known else None
 
+    def _default(self, content: Content, role: Role) -> str:
+        """What is said where nobody says anything: nothing beside words."""
+        if any(isinstance(part, Text) for part in content.parts):
+            return ""
+        return self.family.instructions.get((role, content.modality), "")
+
     def _prompt(
         self, row: int, content: Content, role: Role, instruction: str | None, rows: Rows
     ) -> Prompt | None:
         if instruction is None:
-            own = self.family.instructions.get((role, content.modality), "")
-            instruction = "" if any(isinstance(part, Text) for part in content.parts) else own
+            instruction = self._default(content, role)
         try:
             prompt = self._prompter.prompt(self._open(content), instruction)
         except RzenError as error:

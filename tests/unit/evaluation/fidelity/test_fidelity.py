@@ -114,7 +114,7 @@ def test_a_case_is_encoded_as_it_is_written(tmp_path: Path) -> None:
     encoder = Told((1.0, 0.0), (1.0, 0.0), (1.0, 0.0))
     assert check(encoder, folder).faithful
     (role, instruction, (first, empty)), (other, none, (mixed,)) = encoder.calls
-    assert (role, instruction, other, none) == ("query", "Find it. ", "document", None)
+    assert (role, instruction, other, none) == ("query", "Find it. ", "document", "")
     assert first.parts == (Text(" a boat "),)
     assert empty.parts == (Text(""),)
     video, one, two, words = mixed.parts
