@@ -23,7 +23,7 @@ from rzen.encoders.opening import OpenPart, open_content
 from rzen.encoders.rows import Rows
 from rzen.encoders.templates import TEMPLATES, Template
 from rzen.encoders.vision_language.model import Dtype, VisionLanguageModel, load
-from rzen.encoders.vision_language.pixels import patches
+from rzen.encoders.vision_language.pixels import grid, patches
 from rzen.encoders.vision_language.positions import multimodal, one_dimensional
 from rzen.encoders.vision_language.prompting import Prompt, Prompter, Shown
 from rzen.errors import EncoderError, RzenError
@@ -165,9 +165,9 @@ class VisionLanguageEncoder:
         heat_X = heat_S[np.isin(prompt.ids_S, [self._model.image_pad, self._model.video_pad])]
         maps: list[HeatMap] = []
         start = 0
-        for shown, grid in zip(prompt.shown, prompt.grids, strict=True):
-            end = start + int(np.prod(grid))
-            for number, heat_HW in enumerate(heat_X[start:end].reshape(grid)):
+        for shown, tokens in zip(prompt.shown, prompt.grids, strict=True):
+            end = start + int(np.prod(tokens))
+            for number, heat_HW in enumerate(heat_X[start:end].reshape(tokens)):
                 time = (
                     self._time_of_pair(parts[shown.part], number)
                     if shown.is_pairs
@@ -211,11 +211,7 @@ class VisionLanguageEncoder:
         return prompt
 
     def _open(self, content: Content) -> list[OpenPart]:
-        parts = open_content(content, self, self._limits)
-        for part in parts:
-            if part.modality == "video" and not part.pixels:
-                raise EncoderError("the video has no frames: nothing to encode")
-        return parts
+        return open_content(content, self, self._limits)
 
     def _run(self, batch: Sequence["_Item"], rows: Rows) -> None:
         def succeed(item: _Item, vector_D: NDArray[np.float32]) -> None:
@@ -273,16 +269,14 @@ class VisionLanguageEncoder:
             return {}
         patching = self._model.patching
         values = [patches(each.frames, patching) for each in shown]
-        grids = [
-            (
-                -(-len(each.frames) // patching.pair),
-                each.frames[0].shape[0] // patching.patch,
-                each.frames[0].shape[1] // patching.patch,
-            )
-            for each in shown
-        ]
+        # The network counts patches where prompts count tokens.
+        grids = [grid(each.frames, patching) for each in shown]
+        per_token = np.array([1, patching.merge, patching.merge])
         name = "pixel_values" if kind == "image" else "pixel_values_videos"
-        return {name: np.concatenate(values), f"{kind}_grid_thw": np.array(grids, np.int64)}
+        return {
+            name: np.concatenate(values),
+            f"{kind}_grid_thw": np.array(grids, np.int64) * per_token,
+        }
 
     def _positions(self, prompt: Prompt) -> NDArray[np.int64]:
         if self.template.positions == "1d":

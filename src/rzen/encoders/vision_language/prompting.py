@@ -77,7 +77,6 @@ class Prompter:
         patching: of the checkpoint.
         tokenize: text to token ids.
         special: the tokenizer's own tokens, which no text may write.
-        sees: whether pages are pictures to it (else their text is taken).
     """
 
     template: Template
@@ -112,21 +111,14 @@ class Prompter:
                 f"{len(draft.shown)} pictures and the instruction do not fit into the {limit} "
                 f"tokens of {self.template.name}, however small: give fewer of them at once"
             )
-        ordered = (
-            sorted(draft.shown, key=lambda each: not each.is_pairs)
-            if self._clips_first
-            else (draft.shown)
-        )
+        # Videos stand before stills in the one template of pairs whose positions depend on it.
+        ordered = sorted(draft.shown, key=lambda each: not each.is_pairs)
         return Prompt(
             ids_S=np.array(ids, np.int64),
             shown=tuple(ordered),
             grids=tuple(grid(each.frames, self.patching) for each in ordered),
             warnings=tuple(warnings),
         )
-
-    @property
-    def _clips_first(self) -> bool:
-        return self.template.frames == "pairs"
 
     def _ids(self, draft: _Draft, instruction: str) -> Sequence[int]:
         return self.tokenize(self.template.prompt(draft.pieces, instruction))
