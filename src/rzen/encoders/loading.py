@@ -49,12 +49,14 @@ def describe(source: ModelSource) -> Description:
     """
     folder = source.folder or hub_folder(source.name)
     if folder is None:
-        return Description(config=_hub_config(source), files=frozenset(), folder=None)
+        return Description(
+            config=read_json(part(source, "config.json")), files=frozenset(), folder=None
+        )
     names = {path.relative_to(folder).as_posix() for path in _files(folder)}
     _refuse_pickles(folder, names)
     file = folder / "config.json"
-    config = _read_json(file) if file.is_file() else {}
-    note = _read_json(folder / NOTE) if NOTE in names else {}
+    config = read_json(file) if file.is_file() else {}
+    note = read_json(folder / NOTE) if NOTE in names else {}
     return Description(
         config=config,
         files=frozenset(names),
@@ -138,6 +140,38 @@ def hub_folder(name: str) -> Path | None:
     return None
 
 
+def part(source: ModelSource, name: str) -> Path:
+    """A file of a model: in its folder, where it may be missing, or fetched from the hub.
+
+    Raises:
+        EncoderError: if the hub cannot be reached or does not have it.
+    """
+    if source.folder is not None:
+        return source.folder / name
+    from huggingface_hub import hf_hub_download  # noqa: PLC0415
+
+    try:
+        return Path(hf_hub_download(source.name, name))
+    # The hub's client raises whatever its network does; the user gets the reason and the way out.
+    except Exception as error:
+        raise EncoderError(explain(source, error)) from error
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """The object in a file of a model.
+
+    Raises:
+        EncoderError: if it cannot be read, or is none.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise EncoderError(f"{file}: cannot be read: {error}: fetch the model again") from error
+    if not isinstance(found, dict):
+        raise EncoderError(f"{file}: holds no object: fetch the model again")
+    return found
+
+
 def weights_hash(source: ModelSource, folder: Path | None) -> str:
     """One hash over a model's files, or its commit on the hub.
 
@@ -180,23 +214,3 @@ def _refuse_pickles(folder: Path, names: Iterable[str]) -> None:
             f"{folder}: its weights are in {pickles[0]}, a format that can run any code when it is "
             "read: rzen reads safetensors only; convert it with safetensors' own converter"
         )
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise EncoderError(f"{file}: cannot be read: {error}: fetch the model again") from error
-    if not isinstance(found, dict):
-        raise EncoderError(f"{file}: holds no object: fetch the model again")
-    return found
-
-
-def _hub_config(source: ModelSource) -> dict[str, Any]:
-    from huggingface_hub import hf_hub_download  # noqa: PLC0415
-
-    try:
-        return _read_json(Path(hf_hub_download(source.name, "config.json")))
-    # The hub's client raises whatever its network does; the user gets the reason and the way out.
-    except Exception as error:
-        raise EncoderError(explain(source, error)) from error

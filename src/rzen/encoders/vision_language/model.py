@@ -3,10 +3,8 @@
 Only safetensors are read, and no code of the checkpoint's is run.
 """
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -16,7 +14,9 @@ from rzen.encoders.loading import (
     device_named,
     environment,
     explain,
+    part,
     quiet,
+    read_json,
     weights_hash,
 )
 from rzen.encoders.model_source import ModelSource
@@ -131,25 +131,12 @@ def _processor(source: ModelSource) -> dict[str, Any]:
     """Its preprocessor_config.json, for the colours' mean and deviation.
 
     Raises:
-        EncoderError: if there is none.
+        EncoderError: if there is none, or it cannot be read.
     """
-    name = "preprocessor_config.json"
-    if source.folder is not None:
-        file = source.folder / name
-    else:
-        from huggingface_hub import hf_hub_download  # noqa: PLC0415
-
-        try:
-            file = Path(hf_hub_download(source.name, name))
-        except Exception as error:
-            raise EncoderError(explain(source, error)) from error
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    file = part(source, "preprocessor_config.json")
+    if not file.is_file():
         raise EncoderError(
-            f"{source.folder}: there is no {name}, which says how pictures are normalised: copy it "
-            "from the model that this one was trained from"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise EncoderError(f"{file}: cannot be read: {error}: fetch the model again") from error
-    return found if isinstance(found, dict) else {}
+            f"{source.folder}: there is no {file.name}, which says how pictures are normalised: "
+            "copy it from the model that this one was trained from"
+        )
+    return read_json(file)
