@@ -286,12 +286,24 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One row of training or evaluation data."""
+    """One row of training data.
+
+    Attributes:
+        task: what has a temperature of its own, such as ``"image retrieval"``.
+        query: what is asked with.
+        positives: what answers it, at least one.
+        negatives: hard negatives: near to the query, and no answer.
+        instruction: said with the query, for encoders that follow instructions; ``None`` takes the
+            encoder's default, the empty one means none.
+        document_instruction: said with positives and negatives.
+    """
 
     task: str
     query: Content
     positives: tuple[Content, ...]
     negatives: tuple[Content, ...] = ()
+    instruction: str | None = None
+    document_instruction: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""From examples to a better encoder: losses, batches, the loop, stages, soups."""
