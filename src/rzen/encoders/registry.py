@@ -129,14 +129,13 @@ def _checkpoint(name: str, device: str, limits: Limits, model: ModelSettings) ->
     found = resolve(name)
     if found.is_ours:
         from rzen.encoders.vision_language.encoder import VisionLanguageEncoder  # noqa: PLC0415
+        from rzen.encoders.vision_language.model import load  # noqa: PLC0415
 
         return VisionLanguageEncoder(
-            found.source,
-            found.described,
+            found.source.name,
+            load(found.source, found.described, device=device, dtype=model.dtype),
             found.family,
             template=model.template or found.described.template,
-            dtype=model.dtype,
-            device=device,
             limits=limits,
         )
     if model.template:

@@ -22,7 +22,8 @@ FalseNegatives: TypeAlias = Literal["document", "margin", "both-sides"]
 ``"document"``: a document nearer than the threshold to the positive (RzenEmbed). ``"margin"``: a
 document that is nearer to the query than the positive is, by more than the threshold
 (Qwen3-VL-Embedding, arXiv 2601.04720). ``"both-sides"``: a document nearer than the threshold to
-the positive, or the positive of a query nearer than the threshold to this one (WeMM, arXiv 2608.24053).
+the positive, or the positive of a query that is nearer than the threshold to this one (WeMM,
+arXiv 2608.24053).
 """
 
 _MARGIN = 0.1  # Qwen3-VL-Embedding's

@@ -167,7 +167,8 @@ def test_gradients_by_finite_differences(rule: FalseNegatives | None, detach: bo
 
     inputs = [each.clone().requires_grad_() for each in (query, document, temperature)]
     found = info_nce(
-        *inputs[:2],
+        inputs[0],
+        inputs[1],
         positive,
         inputs[2],
         detach_weights=detach,

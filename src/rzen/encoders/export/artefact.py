@@ -28,6 +28,7 @@ from rzen.encoders.registry import Resolved, names, resolve
 from rzen.encoders.templates import Template
 from rzen.encoders.transformer import TransformerEncoder
 from rzen.encoders.vision_language.encoder import VisionLanguageEncoder, template_named
+from rzen.encoders.vision_language.model import load
 from rzen.encoders.vision_language.pixels import Pixels
 from rzen.errors import EncoderError
 
@@ -211,14 +212,8 @@ def _check_positions(template: Template, allowed: bool) -> None:
 
 
 def _encoder(resolved: Resolved, family: Family, template: Template) -> VisionLanguageEncoder:
-    return VisionLanguageEncoder(
-        resolved.source,
-        resolved.described,
-        family,
-        template=template.name,
-        dtype="float32",
-        device="cpu",
-    )
+    model = load(resolved.source, resolved.described, device="cpu", dtype="float32")
+    return VisionLanguageEncoder(resolved.source.name, model, family, template=template.name)
 
 
 def _expressed(

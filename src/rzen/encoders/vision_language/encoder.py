@@ -7,7 +7,6 @@ a patch, K dimensions that a query has, T H W tokens in time, height and width.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,15 +16,13 @@ from rzen.config import Limits
 from rzen.encoders.batching import by_length, halving
 from rzen.encoders.explaining import asked, check_seen, cosines, time_of
 from rzen.encoders.families import Family, Look
-from rzen.encoders.loading import Description, reason_of
-from rzen.encoders.model_source import ModelSource
+from rzen.encoders.loading import reason_of
 from rzen.encoders.opening import OpenPart, open_content
 from rzen.encoders.rows import Rows
 from rzen.encoders.templates import TEMPLATES, Template
-from rzen.encoders.vision_language.model import Dtype, VisionLanguageModel, load
-from rzen.encoders.vision_language.pixels import grid, patches
-from rzen.encoders.vision_language.positions import multimodal, one_dimensional
-from rzen.encoders.vision_language.prompting import Prompt, Prompter, Shown
+from rzen.encoders.vision_language.inputs import last_tokens, network_inputs
+from rzen.encoders.vision_language.model import VisionLanguageModel
+from rzen.encoders.vision_language.prompting import Prompt, Prompter
 from rzen.errors import EncoderError, RzenError
 from rzen.types import (
     MODALITIES,
@@ -49,32 +46,27 @@ class VisionLanguageEncoder:
     """A checkpoint asked the way that its family's authors ask it.
 
     Args:
-        source: where the model is.
-        described: its config.json and files.
+        name: what it was asked for by.
+        model: the checkpoint, loaded.
         family: its row; one that rzen runs itself.
         template: name of another template than the family's.
-        dtype: "auto" means float32 on a CPU, bfloat16 elsewhere.
-        device: "auto", or one of torch.
         limits: what decoders may be asked to do with one file; ``None`` takes the defaults.
 
     Raises:
-        EncoderError: if the model cannot be loaded, or there is no such template.
-        MissingExtraError: if the extra ``transformers`` is not installed.
+        EncoderError: if there is no such template.
     """
 
     calibration: Mapping[Modality, Calibration] = {}
     reads_pages = False
     modalities: frozenset[Modality] = frozenset(MODALITIES)
 
-    def __init__(  # noqa: PLR0913 (one parameter a choice)
+    def __init__(
         self,
-        source: ModelSource,
-        described: Description,
+        name: str,
+        model: VisionLanguageModel,
         family: Family,
         *,
         template: str | None = None,
-        dtype: Dtype = "auto",
-        device: str = "auto",
         limits: Limits | None = None,
     ) -> None:
         assert family.look is not None, "sentence-transformers runs the other families"
@@ -82,11 +74,11 @@ class VisionLanguageEncoder:
         self.template = template_named(template or family.look.template)
         self.budget = family.budget
         self._limits = limits or Limits()
-        self._model = load(source, described, device=device, dtype=dtype)
-        self._prompter = _prompter(self._model, self.template, family.look)
+        self._model = model
+        self._prompter = prompter(model, self.template, family.look)
         self.dim = self._model.dim
         self.fingerprint = Fingerprint(
-            encoder=source.name,
+            encoder=name,
             weights=self._model.weights,
             template=self.template.id,
             pooling="lasttoken",
@@ -226,66 +218,15 @@ class VisionLanguageEncoder:
     def _pooled(self, prompts: Sequence[Prompt]) -> NDArray[np.float32]:
         """(B, D): the states of the last tokens."""
         states_BSD = self._states(prompts)
-        last_B = torch.tensor([len(prompt.ids_S) - 1 for prompt in prompts])
-        pooled_BD = states_BSD[torch.arange(len(prompts)), last_B]
+        pooled_BD = states_BSD[torch.arange(len(prompts)), last_tokens(prompts)]
         return np.asarray(pooled_BD.float().cpu().numpy(), np.float32)
 
     @torch.inference_mode()
     def _states(self, prompts: Sequence[Prompt]) -> torch.Tensor:
         """(B, S, D): the states of all tokens after the last norm, padded on the right."""
-        batch = {
-            name: torch.as_tensor(array).to(self._model.device)
-            for name, array in self._batch(prompts).items()
-        }
-        kind = self._model.network.dtype
-        for name in ("pixel_values", "pixel_values_videos"):
-            if name in batch:
-                batch[name] = batch[name].to(kind)
+        batch = network_inputs(prompts, self._model, self.template.positions)
         found: torch.Tensor = self._model.network(**batch, use_cache=False).last_hidden_state
         return found
-
-    def _batch(self, prompts: Sequence[Prompt]) -> dict[str, Any]:
-        longest = max(len(prompt.ids_S) for prompt in prompts)
-        # The token behind the last one is never looked at; any will do.
-        ids_BS = np.zeros((len(prompts), longest), np.int64)
-        mask_BS = np.zeros_like(ids_BS)
-        positions_3BS = np.zeros((3, *ids_BS.shape), np.int64)
-        for row, prompt in enumerate(prompts):
-            length = len(prompt.ids_S)
-            ids_BS[row, :length] = prompt.ids_S
-            mask_BS[row, :length] = 1
-            positions_3BS[:, row, :length] = self._positions(prompt)
-        shown = [each for prompt in prompts for each in prompt.shown]
-        return {
-            "input_ids": ids_BS,
-            "attention_mask": mask_BS,
-            "position_ids": positions_3BS,
-            **self._pixels([each for each in shown if not each.is_pairs], "image"),
-            **self._pixels([each for each in shown if each.is_pairs], "video"),
-        }
-
-    def _pixels(self, shown: Sequence[Shown], kind: str) -> dict[str, Any]:
-        if not shown:
-            return {}
-        patching = self._model.patching
-        values = [patches(each.frames, patching) for each in shown]
-        # The network counts patches where prompts count tokens.
-        grids = [grid(each.frames, patching) for each in shown]
-        per_token = np.array([1, patching.merge, patching.merge])
-        name = "pixel_values" if kind == "image" else "pixel_values_videos"
-        return {
-            name: np.concatenate(values),
-            f"{kind}_grid_thw": np.array(grids, np.int64) * per_token,
-        }
-
-    def _positions(self, prompt: Prompt) -> NDArray[np.int64]:
-        if self.template.positions == "1d":
-            return one_dimensional(len(prompt.ids_S))
-        grids = []
-        for each, (pairs, down, across) in zip(prompt.shown, prompt.grids, strict=True):
-            # Words with the time stand between the pairs of frames: each is a grid of its own.
-            grids += [(1, down, across)] * pairs if each.is_pairs else [(pairs, down, across)]
-        return multimodal(prompt.ids_S, [self._model.image_pad, self._model.video_pad], grids)
 
     @property
     def _room(self) -> int:
@@ -313,7 +254,9 @@ def template_named(name: str) -> Template:
         ) from None
 
 
-def _prompter(model: VisionLanguageModel, template: Template, look: Look) -> Prompter:
+def prompter(model: VisionLanguageModel, template: Template, look: Look) -> Prompter:
+    """What makes the prompts of a loaded checkpoint."""
+
     def tokenize(text: str) -> Sequence[int]:
         ids: Sequence[int] = model.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids

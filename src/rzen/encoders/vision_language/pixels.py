@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rzen.encoders.vision_language.positions import Grid
 
@@ -88,28 +90,22 @@ def grid(frames: Sequence[Pixels], patching: Patching) -> Grid:
     return pairs, height // patching.side, width // patching.side
 
 
-def patches(frames: Sequence[Pixels], patching: Patching) -> NDArray[np.float32]:
-    """(P, X): the patches of a still, or of frames of one size, in the order of their tokens.
+def patches(frames: Sequence[Pixels], patching: Patching, device: str) -> Tensor:
+    """(P, X) float32: the patches of a still, or of frames of one size, in the order of tokens.
 
     Args:
         frames: T pictures (H, W, C) of whole tokens; the last is repeated until pairs are whole.
         patching: how.
+        device: where they are made; what travels there are bytes.
     """
     pairs, down, across = grid(frames, patching)
     whole = [*frames, *[frames[-1]] * (pairs * patching.pair - len(frames))]
     shape = (pairs, patching.pair, down, patching.merge, patching.patch)
-    pixels = np.stack(whole).reshape(*shape, across, patching.merge, patching.patch, 3)
+    pixels = torch.from_numpy(np.stack(whole)).to(device)
+    pixels = pixels.reshape(*shape, across, patching.merge, patching.patch, 3)
     # to: pairs, down, across, merge down, merge across, C, pair, patch down, patch across
-    ordered = pixels.transpose(0, 2, 5, 3, 6, 8, 1, 4, 7)
-    table_CV = _normalised(patching)
-    found = np.empty(ordered.shape, np.float32)
-    for colour in range(3):
-        found[..., colour, :, :, :] = table_CV[colour][ordered[..., colour, :, :, :]]
-    return found.reshape(pairs * down * across * patching.merge**2, -1)
-
-
-def _normalised(patching: Patching) -> NDArray[np.float32]:
-    """(3, 256): what each value of each colour becomes."""
-    values_V = np.arange(256, dtype=np.float64) / 255
-    mean_C1, deviation_C1 = np.array([patching.mean, patching.deviation])[:, :, None]
-    return np.asarray((values_V - mean_C1) / deviation_C1, np.float32)
+    ordered = pixels.permute(0, 2, 5, 3, 6, 8, 1, 4, 7)
+    values = ordered.reshape(pairs * down * across * patching.merge**2, 3, -1).float() / 255
+    mean_C1 = torch.tensor(patching.mean, device=device)[:, None]
+    deviation_C1 = torch.tensor(patching.deviation, device=device)[:, None]
+    return ((values - mean_C1) / deviation_C1).flatten(1)

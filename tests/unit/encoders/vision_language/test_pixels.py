@@ -29,7 +29,7 @@ def test_a_still_equals_the_model_s_own_processor(name: str) -> None:
     pixels = smooth(3 * patching.side, 4 * patching.side, seed=3).copy()
     processor = AutoImageProcessor.from_pretrained(folder)  # type: ignore[no-untyped-call]
     theirs = processor(images=[pixels], do_resize=False, return_tensors="np")
-    ours = patches([pixels], patching)
+    ours = patches([pixels], patching, "cpu").numpy()
     np.testing.assert_allclose(ours, theirs["pixel_values"], atol=2e-6)
     down, across = (int(each) // patching.merge for each in theirs["image_grid_thw"][0][1:])
     assert grid([pixels], patching) == (1, down, across)
@@ -52,7 +52,9 @@ def test_frames_equal_the_model_s_own_video_processor() -> None:
         cap_pixels_per_frame=False,
         return_tensors="np",
     )
-    np.testing.assert_allclose(patches(frames, patching), theirs["pixel_values_videos"], atol=2e-6)
+    np.testing.assert_allclose(
+        patches(frames, patching, "cpu").numpy(), theirs["pixel_values_videos"], atol=2e-6
+    )
     assert grid(frames, patching)[0] == 2
 
 
