@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class Description:
         folder: where its files are; ``None`` while it is on the hub alone.
         template: that it was trained with, where rzen wrote it beside the model.
         family: whose it is, where rzen wrote it there.
+        look: how large it was shown pictures, where that is not as its family has it; see
+            :func:`rzen.encoders.families.adjusted`.
     """
 
     config: Mapping[str, Any]
@@ -39,6 +41,7 @@ class Description:
     folder: Path | None
     template: str | None = None
     family: str | None = None
+    look: Mapping[str, Any] = field(default_factory=dict)
 
 
 def describe(source: ModelSource) -> Description:
@@ -63,6 +66,7 @@ def describe(source: ModelSource) -> Description:
         folder=folder,
         template=note.get("template"),
         family=note.get("family"),
+        look=note.get("look") or {},
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rzen.config import Limits, ModelSettings
 from rzen.encoders.families import Family, alike, recognise
 from rzen.encoders.loading import Description, describe
+from rzen.encoders.looks import adjusted
 from rzen.encoders.model_source import ModelSource, find
 from rzen.endpoint import is_address
 from rzen.errors import EncoderError
@@ -134,7 +135,7 @@ def _checkpoint(name: str, device: str, limits: Limits, model: ModelSettings) ->
         return VisionLanguageEncoder(
             found.source.name,
             load(found.source, found.described, device=device, dtype=model.dtype),
-            found.family,
+            adjusted(found.family, found.described.look),
             template=model.template or found.described.template,
             limits=limits,
         )

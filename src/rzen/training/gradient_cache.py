@@ -26,44 +26,42 @@ def backward(
     chunks: Sequence[Chunk],
     loss: Callable[[Tensor], Tensor],
     *,
+    shape: tuple[int, int],
+    device: str,
     seed: Callable[[int], int],
 ) -> Tensor:
     """Adds the gradient of a loss over all contents to every parameter that takes part.
 
     Args:
         encode: contents to (n, D) vectors, with a graph where gradients are on.
-        chunks: together every content from 0 to N - 1 once, at least one chunk.
+        chunks: together every content from 0 to N - 1 once; none where this rank has no content.
         loss: (N, D) vectors to a scalar; it may have parameters of its own.
+        shape: N and D.
+        device: of the vectors.
         seed: number of a chunk -> seed of its random numbers.
 
     Returns:
         The loss, without its graph.
     """
-    assert chunks, "nothing to encode"
-    *cached, last = chunks
-    places = [torch.as_tensor(chunk) for chunk in chunks]
-    pieces = []
-    for number, chunk in enumerate(cached):
+    vectors_ND = torch.zeros(shape, device=device)
+    places = [torch.as_tensor(chunk, device=device) for chunk in chunks]
+    live: Tensor | None = None
+    for number, (chunk, place) in enumerate(zip(chunks, places, strict=True)):
         torch.manual_seed(seed(number))
-        with torch.no_grad():
-            pieces.append(encode(chunk))
-    torch.manual_seed(seed(len(cached)))
-    live = encode(last)
-    pieces.append(live.detach())
-
-    vectors_ND = pieces[0].new_empty(sum(map(len, chunks)), pieces[0].shape[1])
-    for place, piece in zip(places, pieces, strict=True):
-        vectors_ND[place] = piece
+        is_last = number == len(chunks) - 1
+        with torch.set_grad_enabled(is_last):
+            live = encode(chunk)
+        vectors_ND[place] = live.detach()
     vectors_ND.requires_grad_()
     value = loss(vectors_ND)
     value.backward()
     gradient_ND = vectors_ND.grad
-    if gradient_ND is None:  # nothing of the loss hangs on the vectors: a batch without negatives
+    if live is None or gradient_ND is None:
         return value.detach()
 
     live.backward(gradient_ND[places[-1]])
     del live
-    for number, chunk in enumerate(cached):
+    for number, chunk in enumerate(chunks[:-1]):
         torch.manual_seed(seed(number))
         encode(chunk).backward(gradient_ND[places[number]])
     return value.detach()

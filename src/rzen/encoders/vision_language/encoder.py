@@ -110,10 +110,21 @@ class VisionLanguageEncoder:
                 for row in chunk
                 if (prompt := self._prompt(row, contents[row], role, instruction, rows))
             ]
-            lengths = [len(item.prompt.ids_S) for item in items]
+            lengths = [item.prompt.tokens for item in items]
             for batch in by_length(lengths, tokens=self._room, items=_BATCH_ITEMS):
                 self._run([items[position] for position in batch], rows)
         return rows.encoded()
+
+    def prepare(self, content: Content, *, role: Role, instruction: str | None) -> Prompt:
+        """One content, opened, as the model is asked for it; no weights are needed.
+
+        Raises:
+            EncoderError: if it does not fit, or nothing is in it.
+            MediaError: if it cannot be opened.
+        """
+        if instruction is None:
+            instruction = self._default(content, role)
+        return self._prompter.prompt(self._open(content), instruction)
 
     def explain(
         self,
@@ -191,10 +202,8 @@ class VisionLanguageEncoder:
     def _prompt(
         self, row: int, content: Content, role: Role, instruction: str | None, rows: Rows
     ) -> Prompt | None:
-        if instruction is None:
-            instruction = self._default(content, role)
         try:
-            prompt = self._prompter.prompt(self._open(content), instruction)
+            prompt = self.prepare(content, role=role, instruction=instruction)
         except RzenError as error:
             rows.fail(row, error)
             return None
@@ -208,7 +217,7 @@ class VisionLanguageEncoder:
     def _run(self, batch: Sequence["_Item"], rows: Rows) -> None:
         def succeed(item: _Item, vector_D: NDArray[np.float32]) -> None:
             rows.put(item.row, vector_D)
-            rows.tokens = (rows.tokens or 0) + len(item.prompt.ids_S)
+            rows.tokens = (rows.tokens or 0) + item.prompt.tokens
 
         def fail(item: _Item, error: Exception) -> None:
             rows.fail(item.row, f"the model cannot encode it: {reason_of(error)}")

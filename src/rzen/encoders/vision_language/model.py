@@ -5,6 +5,7 @@ Only safetensors are read, and no code of the checkpoint's is run.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -14,6 +15,7 @@ from rzen.encoders.loading import (
     device_named,
     environment,
     explain,
+    hub_folder,
     part,
     quiet,
     read_json,
@@ -38,6 +40,7 @@ class VisionLanguageModel:
         image_pad: token that stands for a token of a picture.
         video_pad: token that stands for a token of a video.
         dim: of the states.
+        folder: where its files are.
         weights: hash of its files, or its commit on the hub.
         device: where it is.
         environment: dtype, device and versions of the libraries.
@@ -49,6 +52,7 @@ class VisionLanguageModel:
     image_pad: int
     video_pad: int
     dim: int
+    folder: Path
     weights: str
     device: str
     environment: Mapping[str, str]
@@ -99,10 +103,18 @@ def load(
         image_pad=image_pad,
         video_pad=video_pad,
         dim=int(network.get_input_embeddings().weight.shape[1]),
+        folder=_folder(source, described),
         weights=weights_hash(source, described.folder),
         device=place,
         environment=environment(str(kind), place),
     )
+
+
+def _folder(source: ModelSource, described: Description) -> Path:
+    # What was on the hub alone when it was described is in its cache now.
+    found = described.folder or hub_folder(source.name)
+    assert found is not None, "it was loaded, so its files are on this machine"
+    return found
 
 
 def _loaded(

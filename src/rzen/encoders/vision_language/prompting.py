@@ -58,6 +58,11 @@ class Prompt:
     grids: tuple[Grid, ...]
     warnings: tuple[str, ...] = ()
 
+    @property
+    def tokens(self) -> int:
+        """How many."""
+        return len(self.ids_S)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Draft:

@@ -1,0 +1,77 @@
+"""A family that was trained to look otherwise than its authors' models do."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from rzen.encoders.families import Family, Look, Steps
+from rzen.encoders.sizes import Bounds
+from rzen.errors import EncoderError
+
+_PAIRS = ("picture_tokens", "frame_tokens")
+_NUMBERS = ("frames", "fps", "prompt_tokens")
+
+
+def adjusted(family: Family, changes: Mapping[str, Any]) -> Family:
+    """The family with other sizes of pictures and clips.
+
+    >>> from rzen.encoders.families import family_named
+    >>> small = adjusted(family_named("RzenEmbed"), {"picture_tokens": [4, 64], "frames": 2})
+    >>> small.look.picture[-1], small.budget.frames
+    (Bounds(low=3136, high=50176, side=28), 2)
+
+    Args:
+        family: one that rzen runs itself; any, if nothing changes.
+        changes: ``picture_tokens`` and ``frame_tokens`` (least and most), ``frames``, ``fps``,
+            ``prompt_tokens``; those that are missing stay.
+
+    Raises:
+        EncoderError: if a change is none of these, or no positive number.
+    """
+    _check(family, changes)
+    look = family.look
+    if not changes or look is None:
+        return family
+    side = look.picture[-1].side
+    return replace(
+        family,
+        look=Look(
+            picture=_last(look.picture, changes.get("picture_tokens"), side),
+            frames=lambda count: _last(look.frames(count), changes.get("frame_tokens"), side),
+            tokens=int(changes.get("prompt_tokens", look.tokens)),
+            template=look.template,
+        ),
+        budget=replace(
+            family.budget,
+            frames=int(changes.get("frames", family.budget.frames)),
+            fps=float(changes.get("fps", family.budget.fps)),
+        ),
+    )
+
+
+def _last(steps: Steps, tokens: tuple[int, int] | None, side: int) -> Steps:
+    """The same steps with other bounds at the end: earlier ones are how pictures are opened."""
+    return steps if tokens is None else (*steps[:-1], Bounds.tokens(tokens[0], tokens[1], side))
+
+
+def _check(family: Family, changes: Mapping[str, Any]) -> None:
+    known = (*_PAIRS, *_NUMBERS)
+    for name, value in changes.items():
+        if name not in known:
+            raise EncoderError(f"look: there is no {name!r}: take one of {', '.join(known)}")
+        numbers = value if name in _PAIRS else [value]
+        is_list = isinstance(numbers, list | tuple) and len(numbers) == (2 if name in _PAIRS else 1)
+        if not is_list or not all(_is_positive(each) for each in numbers):
+            wanted = "two positive numbers" if name in _PAIRS else "a positive number"
+            raise EncoderError(f"look: {name} is {value!r}, not {wanted}")
+        if name in _PAIRS and numbers[0] > numbers[1]:
+            raise EncoderError(f"look: {name} is {value!r}: the least is more than the most")
+    if changes and family.look is None:
+        raise EncoderError(
+            f"{family.name}: sentence-transformers runs it, and its processor decides how large "
+            "pictures are: leave look out"
+        )
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,1 @@
+"""What can be trained: vision-language models, models of sentence-transformers, mini."""

@@ -1,0 +1,114 @@
+"""Rows for the loop: read, opened and prepared in worker processes, in the sampler's order."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from torch.utils.data import DataLoader, Dataset
+
+from rzen.config import available_cores
+from rzen.errors import RzenError
+from rzen.training.backbone import Backbone, Prepared
+from rzen.training.batch import FailedRow, Row
+from rzen.types import Content, Example, Role
+
+Address: TypeAlias = tuple[int, int, int]
+"""Number of a source, of a row in it, and of the row's sub-batch."""
+
+_MOST_WORKERS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows(Dataset[Row | FailedRow]):
+    """What a worker does with an address.
+
+    Attributes:
+        example: source and row -> example.
+        name: source and row -> what users call it.
+        key: a document and its instruction -> what equal documents share.
+        backbone: that prepares contents.
+        tasks: task -> number.
+        positives: of a row, at most.
+        hard_negatives: of a row, at most.
+    """
+
+    example: Callable[[int, int], Example]
+    name: Callable[[int, int], str]
+    key: Callable[[Content, str | None], str]
+    backbone: Backbone
+    tasks: dict[str, int]
+    positives: int
+    hard_negatives: int
+
+    def __getitem__(self, address: Address) -> Row | FailedRow:
+        source, number, part = address
+        name = self.name(source, number)
+        try:
+            return self._row(self.example(source, number), name, part)
+        except RzenError as error:
+            return FailedRow(name=name, reason=str(error))
+
+    def _row(self, example: Example, name: str, part: int) -> Row:
+        query = self._prepared(example.query, "query", example.instruction)
+        documents: dict[str, Prepared] = {}
+        told = example.document_instruction
+        for content in example.positives[: self.positives]:
+            documents[self.key(content, told)] = self._prepared(content, "document", told)
+        positives = len(documents)
+        lost = []
+        for content in example.negatives[: self.hard_negatives]:
+            try:
+                ready = self._prepared(content, "document", told)
+            except RzenError as error:
+                lost.append(str(error))  # a row can do without a hard negative
+            else:
+                documents.setdefault(self.key(content, told), ready)
+        return Row(
+            name=name,
+            task=self.tasks[example.task],
+            part=part,
+            query=query,
+            documents=documents,
+            positives=positives,
+            lost=tuple(lost),
+        )
+
+    def _prepared(self, content: Content, role: Role, instruction: str | None) -> Prepared:
+        return self.backbone.prepare(content, role, instruction)
+
+
+def batches(
+    rows: Rows, addresses: Iterable[Sequence[Address]], workers: int
+) -> Iterator[list[Row | FailedRow]]:
+    """Batches in their order, whatever the number of workers.
+
+    Args:
+        rows: what is done with an address.
+        addresses: of each batch.
+        workers: processes; -1 means as many as there are cores, eight at most, and none on a
+            machine of two.
+    """
+    if workers < 0:
+        cores = available_cores()
+        workers = 0 if cores <= 2 else min(_MOST_WORKERS, cores - 1)
+    # The tokenizers' own threads do not survive a fork.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    loader: DataLoader[Any] = DataLoader(
+        rows,
+        batch_sampler=_Listed(addresses),
+        collate_fn=list,
+        num_workers=workers,
+        prefetch_factor=2 if workers else None,
+    )
+    return iter(loader)
+
+
+class _Listed:
+    """Addresses as the loader wants to be told them."""
+
+    def __init__(self, addresses: Iterable[Sequence[Address]]) -> None:
+        self._addresses = addresses
+
+    def __iter__(self) -> Iterator[list[Address]]:
+        return (list(each) for each in self._addresses)
