@@ -15,7 +15,7 @@ from rzen.encoders.checkpoint import Checkpoint, load
 from rzen.encoders.families import OTHER, Family
 from rzen.encoders.loading import quiet, reason_of
 from rzen.encoders.model_source import ModelSource
-from rzen.encoders.opening import OpenPart, open_chunks
+from rzen.encoders.opening import OpenPart, open_chunks, open_content
 from rzen.encoders.rows import Rows
 from rzen.errors import EncoderError, RzenError
 from rzen.types import (
@@ -116,15 +116,42 @@ class TransformerEncoder:
             for row, parts in chunk:
                 try:
                     self._warn_of_length(row, parts, rows)
-                    items.append(_Item(row, self._input(parts), _tokens(parts), _clips(parts)))
+                    items.append(_Item(row, self._ready(parts, prompt)))
                 except RzenError as error:
                     rows.fail(row, error)
             # A video goes alone: the processor is told of its clips by their order in the batch,
             # which sentence-transformers may change.
-            lengths = [self._room if item.clips else item.tokens for item in items]
+            lengths = [self._room if item.ready.clips else item.ready.tokens for item in items]
             for batch in by_length(lengths, tokens=self._room, items=_BATCH_ITEMS):
-                self._run([items[position] for position in batch], prompt or None, rows)
+                self._run([items[position] for position in batch], rows)
         return rows.encoded()
+
+    def prepare(self, content: Content, *, role: Role, instruction: str | None) -> "Ready":
+        """One content, opened, as the model is asked for it; no weights are needed.
+
+        Raises:
+            EncoderError: if the model does not take it, or nothing is in it.
+            MediaError: if it cannot be opened.
+        """
+        parts = open_content(content, self, self._limits)
+        return self._ready(parts, self._asked(role, instruction))
+
+    def features(self, ready: Sequence["Ready"]) -> dict[str, Any]:
+        """What the model is called with for contents of one prompt and kind, on the host.
+
+        A video has to go alone.
+        """
+        clips = [clip for each in ready for clip in each.clips]
+        options = {"processing_kwargs": self._processing(clips)} if self._messages else {}
+        found: dict[str, Any] = self._model.preprocess(
+            [each.content for each in ready], prompt=ready[0].prompt, **options
+        )
+        return found
+
+    @property
+    def model(self) -> Any:
+        """The SentenceTransformer."""
+        return self._model
 
     def prompt(self, role: Role) -> str | None:
         """The model's own prompt of a role; ``None`` where it has none."""
@@ -156,28 +183,36 @@ class TransformerEncoder:
             return self.family.asks.format(instruction)
         return instruction
 
-    def _run(self, batch: Sequence["_Item"], prompt: str | None, rows: Rows) -> None:
+    def _run(self, batch: Sequence["_Item"], rows: Rows) -> None:
         halving(
             batch,
-            lambda some: self._forward(some, prompt),
+            lambda some: self._forward([item.ready for item in some]),
             lambda item, vector_D: rows.put(item.row, vector_D),
             lambda item, error: rows.fail(
                 item.row, f"the model cannot encode it: {reason_of(error)}"
             ),
         )
 
-    def _forward(self, batch: Sequence["_Item"], prompt: str | None) -> NDArray[np.float32]:
-        clips = [clip for item in batch for clip in item.clips]
+    def _forward(self, batch: Sequence["Ready"]) -> NDArray[np.float32]:
+        clips = [clip for each in batch for clip in each.clips]
         options = {"processing_kwargs": self._processing(clips)} if self._messages else {}
         vectors = self._model.encode(
-            [item.content for item in batch],
-            prompt=prompt,
+            [each.content for each in batch],
+            prompt=batch[0].prompt,
             batch_size=len(batch),
             show_progress_bar=False,
             convert_to_tensor=True,
             **options,
         )
         return np.asarray(vectors.float().cpu().numpy(), np.float32)
+
+    def _ready(self, parts: Sequence[OpenPart], prompt: str | None) -> "Ready":
+        return Ready(
+            content=self._input(parts),
+            prompt=prompt or None,
+            tokens=_tokens(parts),
+            clips=_clips(parts),
+        )
 
     def _processing(self, clips: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """How the processor shall take what was decoded here.
@@ -255,12 +290,27 @@ class TransformerEncoder:
             )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ready:
+    """One content, opened.
+
+    Attributes:
+        content: as sentence-transformers takes it.
+        prompt: what stands before it; ``None`` for nothing.
+        tokens: what it costs, about.
+        clips: what its videos are, for the processor.
+    """
+
+    content: Any
+    prompt: str | None
+    tokens: int
+    clips: Sequence[Mapping[str, Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Item:
     row: int
-    content: Any  # as sentence-transformers takes it
-    tokens: int
-    clips: Sequence[Mapping[str, Any]]  # what its videos are, for the processor
+    ready: Ready
 
 
 def _sized(processor: Any) -> bool:

@@ -1,5 +1,6 @@
 """LoRA adapters on chosen linear layers, by PEFT: its layers, its files, its loaders."""
 
+import copy
 import fnmatch
 import warnings
 from collections.abc import Iterator, Sequence
@@ -84,6 +85,23 @@ def freeze(network: nn.Module, patterns: Sequence[str]) -> None:
         raise UsageError("frozen: nothing is left to train: name fewer weights")
 
 
+def merged(network: nn.Module) -> nn.Module:
+    """A copy on the CPU without adapters: added to the weights in float32, and rounded once.
+
+    Merging in bfloat16 would round every weight a second time (scores fall: colpali's issue 282).
+    A network without adapters is copied as it is.
+    """
+    dtypes = {name: each.dtype for name, each in network.named_parameters()}
+    whole: Any = copy.deepcopy(network).cpu().float()
+    if not hasattr(whole, "merge_and_unload"):
+        plain: nn.Module = whole.to(next(iter(dtypes.values())))
+        return plain
+    base_dtypes = {name: kind for name, kind in dtypes.items() if "lora_" not in name}
+    (dtype,) = set(base_dtypes.values())
+    plain = whole.merge_and_unload()
+    return plain.to(dtype)
+
+
 def save_adapter(network: Any, folder: Path) -> None:
     """Writes adapter_config.json and adapter_model.safetensors."""
     with _peft_warnings():
@@ -119,4 +137,6 @@ def _peft_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         # It asks the hub for the base's config to see whether its vocabulary grew.
         warnings.filterwarnings("ignore", message=".*(config file|Could not find a config).*")
+        # It asks by a name that transformers is about to drop.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
         yield

@@ -150,7 +150,7 @@ class StageSettings(_Section):
     def _whole(self) -> "StageSettings":
         if self.batch.size % self.batch.sub_batches:
             raise ValueError(
-                f"batch.size is {self.batch.size}, no multiple of {self.batch.sub_batches} sub_batches"
+                f"batch.size {self.batch.size}: no multiple of {self.batch.sub_batches} sub_batches"
             )
         if Path(self.name).name != self.name or self.name.startswith("."):
             raise ValueError(f"name {self.name!r} cannot be that of a folder")

@@ -31,6 +31,8 @@ from rzen.training.temperatures import Temperatures
 _CHUNK_TOKENS = {"cpu": 4_096, "cuda": 32_768}
 _FEW = 100  # rows; a share of fewer says little
 _REASONS = 5  # named when too many rows fail
+_IDLE_STEPS = 10  # without a gradient, until the run is stopped
+_MANY_MASKED = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,9 @@ class Watcher(Protocol):
     def on_failed(self, row: FailedRow) -> None:
         """A row could not be read."""
 
+    def on_warning(self, text: str) -> None:
+        """Something that the user should look at."""
+
     def on_measured(self, step: int, scores: Mapping[str, float]) -> None:
         """After a measurement."""
 
@@ -94,12 +99,12 @@ class Outcome:
     Attributes:
         progress: at its end.
         checkpoint: the one whose weights are the stage's.
-        why: what ended it.
+        is_done: whether it came to its end, by its steps or by early stopping.
     """
 
     progress: Progress
     checkpoint: Path
-    why: str
+    is_done: bool
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -135,6 +140,8 @@ class Trainer:
     _state: State = field(init=False)
     _weights: list[nn.Parameter] = field(init=False)
     _first_reasons: list[str] = field(init=False, default_factory=list)
+    _idle: int = field(init=False, default=0)
+    _is_warned: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._temperatures = Temperatures(self.tasks, self.settings.temperature)
@@ -157,25 +164,26 @@ class Trainer:
         network = self.backbone.network.train()
         if progress.step == 0 and self.measure is not None:
             progress = self._measured(progress)
+            self._save(progress)
+            network.train()
         rows = self.batches.starting_at(progress.step * self.settings.batch.accumulate)
-        saved_at, why = time.monotonic(), "all steps are done"
-        while progress.step < self.steps:
+        saved_at, is_stopped = time.monotonic(), False
+        while not (is_stopped or progress.step >= self.steps or self._is_over(progress)):
             progress = self._step(rows, progress)
-            if self._is_due(progress.step, self.settings.evaluation.every_steps):
+            if self._is_due(progress.step):
                 progress = self._measured(progress)
                 network.train()
-            if self._is_over(progress):
-                why = f"no better measurement than that at step {progress.best_step}"
-                break
-            is_stopped = self._agreed(self.stop())
             late = time.monotonic() - saved_at > 60 * self.settings.checkpoint.every_minutes
-            if is_stopped or self._must_save(progress) or self._agreed(late):
+            # Clocks and signals of ranks differ; the first one's count.
+            is_stopped, late = self.ranks.gather_json([self.stop(), late])[0]
+            if is_stopped or late or self._must_save(progress):
                 self._save(progress)
                 saved_at = time.monotonic()
-            if is_stopped:
-                why = "it was asked to stop"
-                break
-        return Outcome(progress=progress, checkpoint=self._final(progress), why=why)
+        return Outcome(
+            progress=progress,
+            checkpoint=self._final(progress),
+            is_done=self._is_over(progress) or progress.step >= self.steps,
+        )
 
     def _optimizer(self) -> torch.optim.Optimizer:
         own = self.settings.optimizer
@@ -226,7 +234,9 @@ class Trainer:
             lost=progress.lost + sum(each.lost for each in seen),
         )
         self._demand_readable(progress)
-        self.watcher.on_step(self._report(seen, progress, scale, norm, begun))
+        report = self._report(seen, progress, scale, norm, begun)
+        self.watcher.on_step(report)
+        self._demand_learning(report)
         return progress
 
     def _batch(self, found: Sequence[Row | FailedRow], progress: Progress, number: int) -> "_Seen":
@@ -301,7 +311,7 @@ class Trainer:
         return int.from_bytes(checkpoints.short_hash(text), "little") >> 1
 
     def _demand_numbers(self, seen: Sequence["_Seen"], norm: Tensor, progress: Progress) -> None:
-        losses = [float(each.output.loss) for each in seen if each.output is not None]
+        losses = [float(each.output.loss.detach()) for each in seen if each.output is not None]
         thetas = [each.grad for each in self._temperatures.theta if each.grad is not None]
         finite = [*losses, float(norm), *(float(each) for each in thetas)]
         if all(math.isfinite(each) for each in finite):
@@ -314,6 +324,27 @@ class Trainer:
             f"{', '.join(map(str, losses))}, norm {float(norm)}); its rows: {', '.join(names)}: "
             f"{kept}: lower the learning rate, or look at these rows with  rzen train --check"
         )
+
+    def _demand_learning(self, report: StepReport) -> None:
+        """Says so when the mask of false negatives takes (nearly) every negative.
+
+        Vectors of a model that was never trained to embed lie so close together that all of them
+        are "near duplicates": it would learn nothing, at a loss of zero.
+        """
+        if report.masked_fraction > _MANY_MASKED and not self._is_warned:
+            self._is_warned = True
+            self.watcher.on_warning(
+                f"step {report.step}: {report.masked_fraction:.0%} of the negatives count as false "
+                "ones: vectors are still alike; a first stage without loss.delta spreads them"
+            )
+        self._idle = self._idle + 1 if report.gradient_norm == 0 else 0
+        if self._idle >= _IDLE_STEPS:
+            raise DataError(
+                f"nothing was learned in {_IDLE_STEPS} steps (no gradient; "
+                f"{report.masked_fraction:.0%} of the negatives are left out as false ones): train "
+                'a first stage with  loss = { false_negatives = "none", alpha = 0 },  or raise '
+                "loss.delta"
+            )
 
     def _demand_readable(self, progress: Progress) -> None:
         tried = progress.rows + progress.failed
@@ -350,7 +381,8 @@ class Trainer:
             failed=progress.failed,
         )
 
-    def _is_due(self, step: int, every: int) -> bool:
+    def _is_due(self, step: int) -> bool:
+        every = self.settings.evaluation.every_steps
         return self.measure is not None and (step % every == 0 or step == self.steps)
 
     def _must_save(self, progress: Progress) -> bool:
@@ -374,10 +406,6 @@ class Trainer:
     def _is_over(self, progress: Progress) -> bool:
         patience = self.settings.evaluation.patience
         return patience > 0 and progress.since_best >= patience
-
-    def _agreed(self, own: bool) -> bool:
-        """What the first rank says: clocks and signals of ranks differ."""
-        return bool(self.ranks.gather_json(own)[0])
 
     def _save(self, progress: Progress) -> None:
         if self.ranks.is_first:

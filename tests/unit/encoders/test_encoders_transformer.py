@@ -91,14 +91,14 @@ def test_a_batch_that_fails_is_halved_until_the_bad_row_is_alone(
     """One content that the processor refuses loses the other 31 of its batch."""
     whole = tiny._forward
 
-    def refuses_row_2(batch: Sequence[Any], prompt: str | None) -> Any:
-        if any(item.row == 2 for item in batch):
+    def refuses_three(batch: Sequence[Any]) -> Any:
+        if any("three" in str(ready.content) for ready in batch):
             raise RuntimeError("out of memory\nat length")
-        return whole(batch, prompt)
+        return whole(batch)
 
     given = texts("one", "two", "three", "four", "five")
     expected = tiny.encode(given, role="query").vectors
-    monkeypatch.setattr(tiny, "_forward", refuses_row_2)
+    monkeypatch.setattr(tiny, "_forward", refuses_three)
     encoded = tiny.encode(given, role="query")
     assert encoded.failed == {2: "the model cannot encode it: out of memory"}
     others = [0, 1, 3, 4]
