@@ -33,6 +33,8 @@ from rzen.types import Example
 
 _VERSION = 1
 _TASKS = 2**15 - 1
+# What NumPy, JSON and what is done with their results raise, from the first byte to the last.
+_DAMAGE = (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError)
 OnProgress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is read, how much of it is done, and how much there is."""
 
@@ -209,7 +211,7 @@ def _read(file: Path) -> RowIndex | None:
             layout=_named(arrays, "layout "),
             revision=about["revision"],
         )
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    except (*_DAMAGE, zipfile.BadZipFile):
         return None
 
 
