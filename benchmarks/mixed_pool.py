@@ -46,14 +46,14 @@ class Pool:
         document_MD: the documents' vectors.
     """
 
-    cosine_BM: Floats  # noqa: N815
-    right_BM: NDArray[np.bool_]  # noqa: N815
-    kind_B: NDArray[np.int64]  # noqa: N815
-    kind_M: NDArray[np.int64]  # noqa: N815
-    query_B: list[str]  # noqa: N815
-    query_BD: Vectors  # noqa: N815
-    text_M: list[str]  # noqa: N815
-    document_MD: Vectors  # noqa: N815
+    cosine_BM: Floats
+    right_BM: NDArray[np.bool_]
+    kind_B: NDArray[np.int64]
+    kind_M: NDArray[np.int64]
+    query_B: list[str]
+    query_BD: Vectors
+    text_M: list[str]
+    document_MD: Vectors
 
     def scores(self, constants: Sequence[Calibration]) -> Floats:
         """What documents are ranked by, before the logistic function (which keeps the order)."""

@@ -4,10 +4,12 @@ Every setting has one name, one default and one place. ``RZEN_SEARCH__K=20`` in 
 ``[search]`` with ``k = 20`` in the file, and ``--set search.k=20`` mean the same.
 """
 
+import difflib
 import os
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from platformdirs import user_cache_path, user_config_path, user_data_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -121,14 +123,53 @@ def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = N
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(step) for step in first["loc"])
-        # The value of a setting that does not exist may be somebody's secret.
-        got = "" if first["type"] == "extra_forbidden" else f" (got {first['input']!r})"
-        problem = "there is no such setting" if not got else str(first["msg"])
+        name, problem = first_problem(error, Settings)
         raise UsageError(
-            f"setting {name!r}: {problem}{got}: `rzen config` lists every setting with its value"
+            f"setting {name!r}: {problem}: `rzen config` lists every setting with its value"
         ) from None
+
+
+def first_problem(error: ValidationError, model: type[BaseModel]) -> tuple[str, str]:
+    """What is wrong with values that a user wrote, in words that help.
+
+    Args:
+        error: of the values.
+        model: that they were to be read as.
+
+    Returns:
+        the name of the first wrong value, such as ``source[1].repeat``, and the problem: for a name
+        that does not exist the nearest that does; else the reason, and what was given.
+    """
+    first = error.errors()[0]
+    steps, given = first["loc"], first["input"]
+    name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    if first["type"] == "extra_forbidden":
+        # The value of a setting that does not exist may be somebody's secret.
+        near = difflib.get_close_matches(str(steps[-1]), _names_at(model, steps[:-1]), n=1)
+        hint = f", did you mean {near[0]!r}?" if near else ""
+        return name.removeprefix("."), f"there is no such setting{hint}"
+    if first["type"] == "missing":
+        return name.removeprefix("."), "it is missing"
+    problem = first["msg"].removeprefix("Value error, ")
+    plain = given is None or isinstance(given, str | int | float)
+    return name.removeprefix("."), problem + (f" (got {given!r:.200})" if plain else "")
+
+
+def _names_at(model: type[BaseModel], steps: tuple[int | str, ...]) -> list[str]:
+    """The names that may stand at a place; numbers of a list and keys of a table lead nowhere."""
+    for step in steps:
+        for name, field in model.model_fields.items():
+            if step in (name, field.alias):
+                model = next(_models_in(field.annotation), model)
+                break
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
 
 
 def parse_override(text: str) -> tuple[str, Any]:

@@ -384,7 +384,7 @@ class HeatMap:
             nobody gave.
     """
 
-    heat_HW: NDArray[np.float32]  # noqa: N815
+    heat_HW: NDArray[np.float32]
     score: float
     part: int = 0
     time: float | None = None

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rzen.config import load_settings, parse_override
+from rzen.config import first_problem, load_settings, parse_override
 from rzen.errors import UsageError
 
 
@@ -40,6 +41,58 @@ def test_a_wrong_setting_is_named(overrides: dict[str, object], said: str) -> No
     """A misspelt setting that is ignored would look as if it had no effect."""
     with pytest.raises(UsageError, match=said):
         load_settings(overrides=overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"serch.k": 3}, "'serch': there is no such setting, did you mean 'search'"),
+        ({"search.rank_constand": 3}, "did you mean 'rank_constant'"),
+        ({"limits.frame_pixel": 3}, "did you mean 'frame_pixels'"),
+        ({"search.zzz": 3}, "no such setting: `rzen config`"),
+        ({"search.k": 0}, r"greater than 0 \(got 0\): "),
+        ({"search": 3}, r"'search': .*\(got 3\): "),
+    ],
+)
+def test_a_misspelt_setting_is_told_its_neighbour(overrides: dict[str, object], said: str) -> None:
+    """Who mistypes one of fifty names had to look for it in the whole list."""
+    with pytest.raises(UsageError, match=said):
+        load_settings(overrides=overrides)
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    columns: dict[str, str] = {}
+    repeat: float = 1.0
+
+
+class _Recipe(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    sources: tuple[_Row, ...] | None = Field((), alias="source")
+    tables: dict[str, _Row] = {}
+    name: str
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "said"),
+    [
+        ({"source": [{}, {"colums": {}}]}, "source[1].colums", "did you mean 'columns'?"),
+        ({"tables": {"x": {"repat": 1}}}, "tables.x.repat", "did you mean 'repeat'?"),
+        ({"sorce": []}, "sorce", "did you mean 'source'?"),
+        ({"source": [{"repeat": "often"}]}, "source[0].repeat", "(got 'often')"),
+        ({}, "name", "it is missing"),
+    ],
+)
+def test_problems_are_found_within_lists_and_tables(
+    values: dict[str, object], name: str, said: str
+) -> None:
+    """A recipe's sources are a list of tables: the neighbours are those of the table, not of the
+    whole."""
+    with pytest.raises(ValidationError) as caught:
+        _Recipe.model_validate({"name": "x", **values} if values else values)
+    found, problem = first_problem(caught.value, _Recipe)
+    assert found == name
+    assert said in problem
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:

@@ -6,16 +6,18 @@ the folder of the suite and never lead out of it.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rzen.data.media_folder import inside_with_links
 from rzen.data.retrieval_set import Query, RetrievalSet
 from rzen.errors import DataError, RzenError
 from rzen.types import Content, Example, Image, Page, Part, Source, Text, Video
 
 _SET, _QUERIES, _DOCUMENTS = "set.json", "queries.jsonl", "documents.jsonl"
+_INSTRUCTIONS = ("instruction", "document_instruction")
 _ABOUT = ("name", "group", "family", "metric", "scope", "instruction", "document_instruction")
 
 
@@ -74,18 +76,7 @@ def read_set(folder: Path, *, root: Path) -> RetrievalSet:
 def write_examples(file: Path, examples: Iterable[Example], *, root: Path) -> int:
     """Writes training examples as lines; returns how many."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    return _write_lines(
-        file,
-        (
-            {
-                "task": each.task,
-                "query": content_document(each.query, root),
-                "positives": [content_document(content, root) for content in each.positives],
-                "negatives": [content_document(content, root) for content in each.negatives],
-            }
-            for each in examples
-        ),
-    )
+    return _write_lines(file, (example_document(each, root) for each in examples))
 
 
 def read_examples(file: Path, *, root: Path) -> Iterator[Example]:
@@ -96,12 +87,54 @@ def read_examples(file: Path, *, root: Path) -> Iterator[Example]:
     """
     for number, line in _read_lines(file):
         with _naming(file, number):
-            yield Example(
-                task=line["task"],
-                query=content_from(line["query"], root),
-                positives=tuple(content_from(each, root) for each in line["positives"]),
-                negatives=tuple(content_from(each, root) for each in line["negatives"]),
-            )
+            yield example_from(line, root)
+
+
+def example_document(example: Example, root: Path) -> dict[str, Any]:
+    """A training example as JSON; an instruction is in it only where the example has one."""
+    instructions = {name: getattr(example, name) for name in _INSTRUCTIONS}
+    return {
+        "task": example.task,
+        "query": content_document(example.query, root),
+        "positives": [content_document(content, root) for content in example.positives],
+        "negatives": [content_document(content, root) for content in example.negatives],
+        **{name: said for name, said in instructions.items() if said is not None},
+    }
+
+
+def example_from(
+    document: dict[str, Any], root: Path, inside: Callable[[Path, str], Path] = inside_with_links
+) -> Example:
+    """The training example of such a document; one without hard negatives may leave them out.
+
+    Args:
+        document: as :func:`example_document` makes it.
+        root: the folder that its paths are relative to.
+        inside: root and name -> path; refuses what leads out of the folder.
+
+    Raises:
+        DataError: if it is none, or a path leads out of ``root``.
+        KeyError: if something is missing.
+    """
+    positives, negatives = (
+        tuple(content_from(each, root, inside) for each in _list(found, name))
+        for name, found in (
+            ("positives", document["positives"]),
+            ("negatives", document.get("negatives") or []),
+        )
+    )
+    said, document_said = (
+        None if document.get(name) is None else _text(document[name], name)
+        for name in _INSTRUCTIONS
+    )
+    return Example(
+        task=_text(document["task"], "task"),
+        query=content_from(document["query"], root, inside),
+        positives=positives,
+        negatives=negatives,
+        instruction=said,
+        document_instruction=document_said,
+    )
 
 
 def content_document(content: Content, root: Path) -> dict[str, Any]:
@@ -109,13 +142,16 @@ def content_document(content: Content, root: Path) -> dict[str, Any]:
     return {"parts": [_part_document(part, root) for part in content.parts]}
 
 
-def content_from(document: Any, root: Path) -> Content:
-    """The content of such a document.
+def content_from(
+    document: Any, root: Path, inside: Callable[[Path, str], Path] = inside_with_links
+) -> Content:
+    """The content of such a document; arguments as for :func:`example_from`.
 
     Raises:
         DataError: if it is none, or a path leads out of ``root``.
+        KeyError: if something is missing.
     """
-    return Content(*(_part_from(part, root) for part in document["parts"]))
+    return Content(*(_part_from(part, root, inside) for part in document["parts"]))
 
 
 def _query_from(line: dict[str, Any], root: Path) -> Query:
@@ -143,31 +179,24 @@ def _part_document(part: Part, root: Path) -> dict[str, Any]:
             return {"page": _relative(source, root), "number": number, "text": text}
 
 
-def _part_from(part: dict[str, Any], root: Path) -> Part:
+def _part_from(part: dict[str, Any], root: Path, inside: Callable[[Path, str], Path]) -> Part:
     if "image" in part:
-        return Image(_inside(part["image"], root))
+        return Image(inside(root, _text(part["image"], "path")))
     if "video" in part:
         t_start, t_end = (_seconds(part.get(name), name) for name in ("t_start", "t_end"))
-        return Video(_inside(part["video"], root), t_start, t_end)
+        return Video(inside(root, _text(part["video"], "path")), t_start, t_end)
     if "page" in part:
         text, number = part.get("text"), part.get("number", 1)
         if type(number) is not int:
             raise DataError(f"its 'number' is {number!r:.40}, not that of a page")
         known = None if text is None else _text(text, "text")
-        return Page(_inside(part["page"], root), number, known)
+        return Page(inside(root, _text(part["page"], "path")), number, known)
     return Text(_text(part["text"], "text"))
 
 
 def _relative(source: Source, root: Path) -> str:
     assert isinstance(source, Path), "media of a stored set are files"
     return source.relative_to(root).as_posix()
-
-
-def _inside(name: str, root: Path) -> Path:
-    path = root / _text(name, "path")
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise DataError(f"{name!r} leads out of {root}: the set is damaged or forged")
-    return path
 
 
 def _write_lines(file: Path, documents: Iterable[dict[str, Any]]) -> int:

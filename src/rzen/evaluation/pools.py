@@ -25,8 +25,8 @@ class Candidates:
         dropped: rows left out because another candidate has the same content.
     """
 
-    rows_C: NDArray[np.int64]  # noqa: N815
-    level_C: NDArray[np.int8]  # noqa: N815
+    rows_C: NDArray[np.int64]
+    level_C: NDArray[np.int8]
     dropped: NDArray[np.int64]
 
     def without(self, left_out_M: NDArray[np.bool_]) -> "Candidates":

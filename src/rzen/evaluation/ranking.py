@@ -55,7 +55,7 @@ class Ranked:
     """
 
     rankings: tuple[Ranking, ...]
-    rank_B: NDArray[np.int64]  # noqa: N815
+    rank_B: NDArray[np.int64]
     ties: int
     duplicates: int
     histograms: Mapping[str, Histogram]

@@ -45,9 +45,9 @@ class Codes(NamedTuple):
         error_N: length of what is lost, rounded up.
     """
 
-    code_ND: NDArray[np.int8]  # noqa: N815
-    scale_N: Floats  # noqa: N815
-    error_N: Floats  # noqa: N815
+    code_ND: NDArray[np.int8]
+    scale_N: Floats
+    error_N: Floats
 
 
 def is_available() -> bool:

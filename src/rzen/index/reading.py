@@ -46,9 +46,9 @@ class Columns(NamedTuple):
         content_N: equal for records of one content, otherwise arbitrary.
     """
 
-    rowid_N: NDArray[np.int64]  # noqa: N815
-    modality_N: NDArray[np.int8]  # noqa: N815
-    content_N: NDArray[np.int64]  # noqa: N815
+    rowid_N: NDArray[np.int64]
+    modality_N: NDArray[np.int8]
+    content_N: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

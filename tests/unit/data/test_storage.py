@@ -67,12 +67,43 @@ def test_examples_survive_too(tmp_path: Path) -> None:
         query=Content(Text("a boat")),
         positives=(Content(Image(tmp_path / "a.png")),),
         negatives=(Content(Text("a house")),),
+        instruction="",
+        document_instruction="Represent it.",
     )
     assert write_examples(tmp_path / "train" / "x.jsonl", [example], root=tmp_path) == 1
     (found,) = read_examples(tmp_path / "train" / "x.jsonl", root=tmp_path)
     assert found.task == "image retrieval"
     assert parts(found.positives[0]) == parts(example.positives[0])
     assert parts(found.negatives[0]) == parts(example.negatives[0])
+    # The empty instruction means none; the encoder's own would be said without it.
+    assert (found.instruction, found.document_instruction) == ("", "Represent it.")
+
+
+def test_an_example_without_an_instruction_is_written_as_before(tmp_path: Path) -> None:
+    """A suite's version is a hash over its lines: they must not change with every field we add."""
+    example = Example(task="t", query=Content(Text("a")), positives=(Content(Text("b")),))
+    write_examples(tmp_path / "x.jsonl", [example], root=tmp_path)
+    assert json.loads((tmp_path / "x.jsonl").read_text()).keys() == {
+        "task",
+        "query",
+        "positives",
+        "negatives",
+    }
+    (found,) = read_examples(tmp_path / "x.jsonl", root=tmp_path)
+    assert (found.instruction, found.document_instruction) == (None, None)
+
+
+def test_links_do_not_lead_out_of_a_suite(tmp_path: Path) -> None:
+    """Neither the link that a path ends in, nor one on its way."""
+    (tmp_path / "suite").mkdir()
+    (tmp_path / "secret.png").write_bytes(b"")
+    (tmp_path / "suite" / "a.png").symlink_to(tmp_path / "secret.png")
+    (tmp_path / "suite" / "folder").symlink_to(tmp_path)
+    for name in ("a.png", "folder/secret.png"):
+        line = {"task": "t", "query": {"parts": [{"image": name}]}, "positives": []}
+        (tmp_path / "x.jsonl").write_text(json.dumps(line))
+        with pytest.raises(DataError, match="leads out of"):
+            list(read_examples(tmp_path / "x.jsonl", root=tmp_path / "suite"))
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ class Prompt:
         warnings: what was left out.
     """
 
-    ids_S: NDArray[np.int64]  # noqa: N815
+    ids_S: NDArray[np.int64]
     shown: tuple[Shown, ...]
     grids: tuple[Grid, ...]
     warnings: tuple[str, ...] = ()

@@ -78,7 +78,7 @@ class CardResult:
 
     card: Card
     verdict: Verdict
-    found_BM: NDArray[np.float32] | None = None  # noqa: N815
+    found_BM: NDArray[np.float32] | None = None
     largest: float | None = None
     reason: str = ""
 

@@ -4,25 +4,13 @@ In all of these, ``where`` names the row in messages.
 """
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from rzen.errors import DataError
 from rzen.types import Content, Image
 
 _MARKER = "<|image_1|>"
-
-
-def inside(root: Path, name: str) -> Path:
-    """The path of a name that a row gives.
-
-    Raises:
-        DataError: if it leads out of the folder.
-    """
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise DataError(f"{name!r:.80} leads out of {root}: the set is damaged or forged")
-    return root / path
 
 
 def check_files(name: str, root: Path, contents: Iterable[Content]) -> None:

@@ -22,12 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from rzen.data.media_folder import inside
 from rzen.data.retrieval_set import Query, RetrievalSet
 from rzen.errors import DataError
 from rzen.evaluation.mmeb.fields import (
     check_files,
     id_of,
-    inside,
     instruction_of,
     text_of,
     texts_of,

@@ -11,8 +11,9 @@ from rzen.evaluation.report.charts import (
     round_reach,
     signed_percent,
 )
-from rzen.evaluation.report.page import Card, Head, as_percent, count, html
+from rzen.evaluation.report.page import Card, as_percent, html
 from rzen.evaluation.statistics import holm
+from rzen.render.report import Head, count
 from rzen.render.svg import Svg
 
 LEVEL = 0.05

@@ -10,7 +10,8 @@ from typing import Any
 
 from rzen.evaluation.mmeb.sets import MODALITIES, SETS
 from rzen.evaluation.report.charts import Mark, run_shapes, score_axis, score_bar
-from rzen.evaluation.report.page import Card, Head, as_percent, count, html, legend, mean_card
+from rzen.evaluation.report.page import Card, as_percent, html, legend, mean_card
+from rzen.render.report import Head, count
 from rzen.render.svg import Svg
 
 _LABELS = {"image": "Pictures", "video": "Videos", "visdoc": "Document pages"}

@@ -18,7 +18,8 @@ from rzen.evaluation.report.charts import (
 )
 from rzen.evaluation.report.exhibits import Exhibit, exhibits
 from rzen.evaluation.report.overview import Row, Separation
-from rzen.evaluation.report.page import ABSENT, Card, Head, count, html, legend, mean_card
+from rzen.evaluation.report.page import ABSENT, Card, html, legend, mean_card
+from rzen.render.report import Head, count
 from rzen.render.shown import clock
 from rzen.render.svg import Svg
 

@@ -1,0 +1,11 @@
+"""What is known of rows goes to a cache of the test's own."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RZEN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "training-index"
