@@ -98,11 +98,11 @@ class GlobalLayout:
         tokens: of all contents, padding left out.
     """
 
-    query_N: Tensor  # noqa: N815
-    document_M: Tensor  # noqa: N815
-    task_N: Tensor  # noqa: N815
+    query_N: Tensor
+    document_M: Tensor
+    task_N: Tensor
     positive: Tensor
-    candidate_NM: Tensor | None  # noqa: N815
+    candidate_NM: Tensor | None
     names: list[str]
     tokens: int
 

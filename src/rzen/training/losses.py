@@ -59,12 +59,12 @@ class _Pairs:
         document_X: and its document.
     """
 
-    row_P: Tensor  # noqa: N815
-    document_P: Tensor  # noqa: N815
-    query_P: Tensor  # noqa: N815
-    share_P: Tensor  # noqa: N815
-    query_X: Tensor  # noqa: N815
-    document_X: Tensor  # noqa: N815
+    row_P: Tensor
+    document_P: Tensor
+    query_P: Tensor
+    share_P: Tensor
+    query_X: Tensor
+    document_X: Tensor
 
 
 def info_nce(  # noqa: PLR0913 (one parameter a choice)
@@ -265,10 +265,10 @@ class _Rule:
 
 @dataclass(frozen=True, slots=True)
 class _Direction:
-    loss_P: Tensor  # noqa: N815
+    loss_P: Tensor
     negatives: Tensor
     masked: Tensor
-    effective_P: Tensor  # noqa: N815
+    effective_P: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +277,7 @@ class _Logits:
 
     alpha: float
     detach_weights: bool
-    temperature_P: Tensor  # noqa: N815
+    temperature_P: Tensor
 
     def loss(
         self, cosine_PM: Tensor, *, own_P: Tensor, negative_PM: Tensor, false_PM: Tensor | None
