@@ -6,7 +6,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 from rzen.training.losses import FalseNegatives
 from rzen.training.temperatures import TemperatureSettings
@@ -131,6 +131,12 @@ class StageSettings(_Section):
     name: str = Field(min_length=1)
     start: str = Field("", description="name of the stage it goes on from; empty: the base")
     sources: tuple[str, ...] = Field((), description="names of sources; empty: all")
+    repeat: dict[str, PositiveFloat] = Field(
+        {}, description="source -> how often an epoch of this stage takes each row"
+    )
+    weights: dict[str, PositiveFloat] = Field(
+        {}, description="group -> how many batches it gets in this stage"
+    )
     epochs: float = Field(1.0, gt=0)
     steps: int | None = Field(None, gt=0, description="in the place of epochs")
     batch: BatchSettings = BatchSettings()

@@ -1,0 +1,68 @@
+"""Starts what a run needs around it: its ranks, and the trackers that its curves go to.
+
+By accelerate, so that ``torchrun`` and ``accelerate launch`` both start several ranks, on one
+machine or many, and every tracker that it knows is a name away.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rzen.errors import MissingExtraError, UsageError
+from rzen.training.ranks import Ranks
+
+
+class Processes:
+    """The ranks of a run and its trackers.
+
+    Args:
+        device: "auto", "cpu", or one of torch for a run of one rank.
+        track: names of trackers.
+        folder: where trackers write that write files.
+
+    Raises:
+        MissingExtraError: if accelerate is not installed.
+        UsageError: if a tracker is not installed, or the device is not there.
+    """
+
+    def __init__(self, device: str, track: Sequence[str], folder: Path) -> None:
+        try:
+            from accelerate import Accelerator  # noqa: PLC0415
+            from accelerate.tracking import get_available_trackers  # noqa: PLC0415
+            from accelerate.utils import ProjectConfiguration  # noqa: PLC0415
+        except ImportError as error:
+            raise MissingExtraError("accelerate", "train") from error
+        there = {str(each) for each in get_available_trackers()}
+        for name in track:
+            if name not in there:
+                raise UsageError(f"track: {name} is not installed: pip install it, or leave it out")
+        place = ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder))
+        self._accelerator: Any = Accelerator(
+            cpu=device == "cpu", log_with=list(track), project_config=place
+        )
+        own = str(self._accelerator.device)
+        is_named = device not in {"auto", "cpu"} and self._accelerator.num_processes == 1
+        self.ranks = Ranks(
+            rank=self._accelerator.process_index,
+            count=self._accelerator.num_processes,
+            device=device if is_named else own,
+        )
+
+    def begin(self, name: str, settings: Mapping[str, Any]) -> None:
+        """Opens the trackers.
+
+        Args:
+            name: of the project.
+            settings: what the run is like.
+        """
+        if self._accelerator.log_with:
+            self._accelerator.init_trackers(name, config=dict(settings))
+
+    def track(self, values: Mapping[str, float], step: int) -> None:
+        """Tells the trackers."""
+        if self._accelerator.log_with:
+            self._accelerator.log(dict(values), step=step)
+
+    def end(self) -> None:
+        """Closes trackers and ranks."""
+        self._accelerator.end_training()
