@@ -117,8 +117,11 @@ def resolve(name: str) -> Resolved:
 
 def _recognise(source: ModelSource, described: Description) -> Recognised:
     """An adapter is of its base's family; its own name counts where the base's says nothing."""
-    names_ = [each.name for each in (source.base, source) if each is not None]
-    found = [recognise(described.config, described.files, each, described.family) for each in names_]
+    found = [
+        recognise(described.config, described.files, each.name, described.family)
+        for each in (source.base, source)
+        if each is not None
+    ]
     return next((each for each in found if each.sure), found[0])
 
 

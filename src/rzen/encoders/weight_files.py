@@ -123,7 +123,7 @@ class WeightFiles:
         self.close()
 
     def _listed(self, single: str) -> dict[str, set[str]]:
-        """Name of a file -> the tensors that it should hold; none given where it is the only one."""
+        """Name of a file -> the tensors that it should hold; empty where it is the only one."""
         if single == SINGLE and (self.folder / INDEX).is_file():
             found: dict[str, set[str]] = {}
             entries = read_json(self.folder / INDEX).get("weight_map")
@@ -193,7 +193,7 @@ def write_tensors(
             layout = layouts[name]
             assert found.dtype == DTYPES[layout.dtype], f"{name}: {found.dtype}"
             assert tuple(found.shape) == layout.shape, f"{name}: {tuple(found.shape)}"
-            stream.write(memoryview(found.reshape(-1).view(torch.uint8).numpy()))
+            stream.write(found.reshape(-1).view(torch.uint8).numpy().data)
         stream.flush()
         os.fsync(stream.fileno())
 

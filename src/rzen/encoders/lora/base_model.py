@@ -17,7 +17,8 @@ _ELSEWHERE = ["onnx/*", "openvino/*"]
 
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds an adapter, and no model of its own."""
-    return (folder / CONFIG).is_file() and not any((folder / each).is_file() for each in _OWN_WEIGHTS)
+    own = any((folder / each).is_file() for each in _OWN_WEIGHTS)
+    return (folder / CONFIG).is_file() and not own
 
 
 def with_base(source: ModelSource) -> ModelSource:
@@ -34,8 +35,7 @@ def with_base(source: ModelSource) -> ModelSource:
 def base_of(folder: Path) -> ModelSource:
     """The base of an adapter, its files on this machine.
 
-    A path that is not absolute is looked for beside the adapter, then from where we are; what is
-    no folder is a name on the hub.
+    What is no folder here is a name on the hub, and fetched from there.
 
     Args:
         folder: of the adapter.
@@ -43,23 +43,16 @@ def base_of(folder: Path) -> ModelSource:
     Raises:
         EncoderError: if it is not named, not here, or itself an adapter.
     """
-    config = read_json(folder / CONFIG)
-    name = config.get("base_model_name_or_path")
-    if not isinstance(name, str) or not name:
-        raise EncoderError(
-            f"{folder / CONFIG} does not say which model the adapter goes on top of: set "
-            "base_model_name_or_path to that model's folder, or to its name on the hub"
-        )
-    given = Path(name).expanduser()
-    found = next((each for each in (folder / given, given) if each.is_dir()), None)
+    name, revision = named_base(folder)
+    found = local_base(folder, name)
     if found is not None:
-        base = ModelSource(name=str(found.resolve()), folder=found.resolve())
+        base = ModelSource(name=str(found), folder=found)
     elif HUB_NAME.fullmatch(name) and not name.startswith((".", "~")):
-        base = _of_hub(name, config.get("revision"))
+        base = _of_hub(name, revision)
     else:
         raise EncoderError(
-            f"{folder}: the adapter goes on top of {name}, which is not here: put that model there, "
-            f"or set base_model_name_or_path in {CONFIG} to where it is"
+            f"{folder}: the adapter goes on top of {name}, which is not here: put that model "
+            f"there, or set base_model_name_or_path in {CONFIG} to where it is"
         )
     assert base.folder is not None
     if is_adapter(base.folder):
@@ -69,6 +62,34 @@ def base_of(folder: Path) -> ModelSource:
             f"{CONFIG} to what comes of it"
         )
     return base
+
+
+def named_base(folder: Path) -> tuple[str, str | None]:
+    """The base that an adapter names, and its revision on the hub.
+
+    Raises:
+        EncoderError: if it names none.
+    """
+    config = read_json(folder / CONFIG)
+    name = config.get("base_model_name_or_path")
+    if not isinstance(name, str) or not name:
+        raise EncoderError(
+            f"{folder / CONFIG} does not say which model the adapter goes on top of: set "
+            "base_model_name_or_path to that model's folder, or to its name on the hub"
+        )
+    return name, config.get("revision")
+
+
+def local_base(folder: Path, name: str) -> Path | None:
+    """The folder that an adapter's base is in; ``None`` if it is none of this machine.
+
+    Args:
+        folder: of the adapter.
+        name: of the base; a path that is not absolute is looked for beside the adapter, then from
+            where we are.
+    """
+    given = Path(name).expanduser()
+    return next((each.resolve() for each in (folder / given, given) if each.is_dir()), None)
 
 
 def _of_hub(name: str, revision: str | None) -> ModelSource:

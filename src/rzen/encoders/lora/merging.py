@@ -79,9 +79,9 @@ def places(change: Change, network: Any, keys: Iterable[str]) -> dict[str, Place
             )
         if parameter in made:
             raise EncoderError(
-                f"{change.folder}: the adapter changes {module}, whose weight transformers makes of "
-                "other tensors when it loads the base: merge it with PEFT (merge_and_unload, in "
-                "float32)"
+                f"{change.folder}: the adapter changes {module}, whose weight transformers makes "
+                "of other tensors when it loads the base: merge it with PEFT (merge_and_unload, "
+                "in float32)"
             )
         owner = network.get_submodule(parameter.rpartition(".")[0])
         found[module] = Place(parameter, key_of[parameter], type(owner).__name__ == "Conv1D")

@@ -24,15 +24,33 @@ PREFIX: Final = "base_model.model."
 """What PEFT puts before the name of every module."""
 
 _PICKLE = "adapter_model.bin"
-_READ = frozenset(
-    ("r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "peft_type")
-    + ("base_model_name_or_path", "revision", "init_lora_weights", "bias")
-)
-# Which modules were trained is seen from the tensors; how, does not matter any more.
-_HARMLESS = frozenset(
-    ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
-    + ("fan_in_fan_out", "lora_dropout", "inference_mode", "task_type", "auto_mapping")
-    + ("peft_version", "eva_config", "megatron_core", "qalora_group_size", "runtime_config")
+# Read, or of no effect any more: which modules were trained is seen from the tensors.
+_KNOWN = frozenset(
+    {
+        "alpha_pattern",
+        "auto_mapping",
+        "base_model_name_or_path",
+        "bias",
+        "eva_config",
+        "exclude_modules",
+        "fan_in_fan_out",
+        "inference_mode",
+        "init_lora_weights",
+        "layers_pattern",
+        "layers_to_transform",
+        "lora_alpha",
+        "lora_dropout",
+        "megatron_core",
+        "peft_type",
+        "peft_version",
+        "qalora_group_size",
+        "r",
+        "rank_pattern",
+        "revision",
+        "target_modules",
+        "task_type",
+        "use_rslora",
+    }
 )
 _PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
 _MERGE_FIRST = (
@@ -181,8 +199,8 @@ def _check(folder: Path, config: Mapping[str, Any]) -> None:
     if start not in _PLAIN_STARTS:
         raise EncoderError(
             f"{folder}: it was trained from init_lora_weights={start!r}, which changes the base's "
-            "weights too: save it with PEFT's path_initial_model_for_weight_conversion, which makes "
-            "a plain adapter of it"
+            "weights too: save it with PEFT's path_initial_model_for_weight_conversion, which "
+            "makes a plain adapter of it"
         )
     if config.get("bias", "none") != "none":
         raise EncoderError(
@@ -190,7 +208,7 @@ def _check(folder: Path, config: Mapping[str, Any]) -> None:
         )
     for name, value in config.items():
         # What is off is empty in some way; what is not known may do anything when it is on.
-        if not value or name in _READ or name in _HARMLESS:
+        if not value or name in _KNOWN:
             continue
         reason = _REASONS.get(name, f"rzen does not know what {name}={value!r} does")
         raise EncoderError(f"{folder}: {reason} ({name}): {_MERGE_FIRST}")
