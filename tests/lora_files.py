@@ -18,6 +18,13 @@ PEFT_WARNINGS = (
     "ignore:Found missing adapter keys:UserWarning",
 )
 
+_SAVING = (
+    "`is_gradient_checkpointing` is deprecated",
+    "Using .*pattern",
+    "Setting `save_embedding_layers` to `True`",
+)
+EXACT = 1e-6  # of weights near 1, in float32
+
 
 def network(base: Path = RZEN, dtype: torch.dtype = torch.float32) -> Any:
     """A base, loaded by transformers."""
@@ -49,7 +56,7 @@ def write_adapter(
         r=rank, lora_alpha=alpha, target_modules=targets, init_lora_weights=False, **more
     )
     with warnings.catch_warnings():
-        for message in ("`is_gradient_checkpointing` is deprecated", "Using .*pattern"):
+        for message in _SAVING:
             warnings.filterwarnings("ignore", message)
         peft.get_peft_model(network(base), config).save_pretrained(str(folder))
     return folder
@@ -82,6 +89,12 @@ def farthest(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor])
     """The largest difference of any two weights."""
     assert one.keys() == other.keys()
     return max(float((one[name].double() - other[name].double()).abs().max()) for name in one)
+
+
+def is_nearest(stored: torch.Tensor, wanted: torch.Tensor) -> bool:
+    """Whether nothing in bfloat16 is nearer, but for what float32 cannot tell."""
+    half_a_step = torch.ldexp(torch.ones_like(wanted), torch.frexp(wanted).exponent - 9)
+    return bool(((stored.double() - wanted).abs() <= half_a_step + EXACT).all())
 
 
 def edit_config(folder: Path, **changes: Any) -> None:

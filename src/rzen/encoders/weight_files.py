@@ -194,6 +194,7 @@ def write_tensors(
             assert found.dtype == DTYPES[layout.dtype], f"{name}: {found.dtype}"
             assert tuple(found.shape) == layout.shape, f"{name}: {tuple(found.shape)}"
             stream.write(found.reshape(-1).view(torch.uint8).numpy().data)
+            del found  # before the next one is made
         stream.flush()
         os.fsync(stream.fileno())
 

@@ -173,11 +173,14 @@ def _shapes(adapters: Sequence[Lora]) -> dict[str, Shape]:
             folder, known = found.setdefault(name, (adapter.folder, shape))
             if (known.a[1:], known.b[0]) != (shape.a[1:], shape.b[0]):
                 raise EncoderError(
-                    f"{name} has {list(known.a[1:])} inputs and {known.b[0]} outputs in {folder}, "
-                    f"{list(shape.a[1:])} and {shape.b[0]} in {adapter.folder}: they are adapters "
-                    "of different models"
+                    f"{name} is changed by {_sizes(known)} in {folder}, and by {_sizes(shape)} in "
+                    f"{adapter.folder}: they are adapters of different models"
                 )
     return {name: shape for name, (_, shape) in sorted(found.items())}
+
+
+def _sizes(shape: Shape) -> list[int]:
+    return [shape.b[0], *shape.a[1:]]
 
 
 def _check_names(adapters: Sequence[Lora]) -> None:

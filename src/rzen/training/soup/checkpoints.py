@@ -67,7 +67,8 @@ def mean(name: str, checkpoints: Sequence[WeightFiles], weights: Sequence[float]
         EncoderError: if whole numbers differ, for they have no mean, or one has values that are no
             numbers.
     """
-    first = checkpoints[0].tensor(name)
+    one = checkpoints[0]
+    first = one.tensor(name)
     if all(torch.equal(first, each.tensor(name)) for each in checkpoints[1:]):
         return first
     if not first.is_floating_point():
@@ -79,11 +80,8 @@ def mean(name: str, checkpoints: Sequence[WeightFiles], weights: Sequence[float]
     for checkpoint, weight in zip(checkpoints, weights, strict=True):
         if weight:
             total.add_(checkpoint.tensor(name).to(total.dtype), alpha=weight)
-    if not bool(torch.isfinite(total).all()):
-        wrong = next(
-            (each for each in checkpoints if not bool(torch.isfinite(each.tensor(name)).all())),
-            checkpoints[0],
-        )
+    if not _is_finite(total):
+        wrong = next((each for each in checkpoints if not _is_finite(each.tensor(name))), one)
         raise EncoderError(
             f"{wrong.folder}: {name} holds values that are no numbers: that training went wrong; "
             "leave it out"
@@ -121,7 +119,7 @@ def write_like(
         say(f"writing {name} ({done} of {total} tensors)")
         found = tensor(name)
         stored = found.to(DTYPES[layouts[name].dtype])
-        if stored.dtype != found.dtype and bool((found.isfinite() & ~stored.isfinite()).any()):
+        if stored.dtype != found.dtype and _is_finite(found) and not _is_finite(stored):
             raise EncoderError(
                 f"{name} has values too large for {layouts[name].dtype}: choose another --dtype"
             )
@@ -143,6 +141,13 @@ def dtype_of(layouts: Mapping[str, Layout]) -> str:
 def _stored(layout: Layout, dtype: str | None) -> Layout:
     is_float = layout.dtype in NAMES.values()
     return replace(layout, dtype=NAMES[dtype]) if dtype is not None and is_float else layout
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    """Whether all values are numbers; by their extremes, which takes no memory."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    return all(bool(extreme.isfinite()) for extreme in tensor.aminmax())
 
 
 def _exact(dtype: torch.dtype) -> torch.dtype:

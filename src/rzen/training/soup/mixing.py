@@ -10,7 +10,7 @@ import torch
 
 from rzen.encoders.export.layout import write_json, write_note
 from rzen.encoders.loading import NOTE
-from rzen.encoders.lora.base_model import base_of, named_base
+from rzen.encoders.lora.base_model import base_of, local_base, named_base
 from rzen.encoders.lora.merging import merged, network_of, places
 from rzen.encoders.lora.reading import Lora
 from rzen.encoders.new_folder import check_new, new_folder
@@ -153,7 +153,9 @@ def _of_adapters(order: Order, target: Path) -> _Made:
             mixed.write(target, dtype)
             write_config(adapters, mixed, target)
             companions.copy([first], target, None)
-            made = _Made("adapter", dtype, base=named_base(first)[0], rank=mixed.rank)
+            name, _ = named_base(first)
+            base = str(local_base(first, name) or name)
+            made = _Made("adapter", dtype, base=base, rank=mixed.rank)
     for place in companions.weighty_folders(order.folders):
         _average(order, target, place)
     return made
@@ -221,5 +223,6 @@ def _write_note(origin: Path, target: Path) -> None:
 
 def _differences(folders: Sequence[Path]) -> list[str]:
     if names := companions.differing(folders):
-        return [f"not the same in all models, and taken from {folders[0].name}: {', '.join(names)}"]
+        first = folders[0].resolve().name
+        return [f"not the same in all models, and here as in {first}: {', '.join(names)}"]
     return []

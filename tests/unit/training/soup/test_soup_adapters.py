@@ -14,12 +14,14 @@ from safetensors.torch import load_file, save_file
 
 import rzen
 from lora_files import (
+    EXACT,
     PEFT_WARNINGS,
     QWEN3,
     RZEN,
     copy_base,
     edit_config,
     farthest,
+    is_nearest,
     mean_of,
     merged_by_peft,
     network,
@@ -33,16 +35,14 @@ from rzen.types import Content, Text
 
 pytestmark = [pytest.mark.filterwarnings(each) for each in PEFT_WARNINGS]
 
-EXACT = 1e-6  # of weights near 1, in float32
-
 
 def averaged_apart(folders: Sequence[Path], target: Path) -> Path:
     """What one might do: the means of A and of B."""
     halves = [load_file(folder / "adapter_model.safetensors") for folder in folders]
     target.mkdir()
+    means = mean_of(halves, [1 / len(halves)] * len(halves))
     save_file(
-        {name: sum(each[name] for each in halves) / len(halves) for name in halves[0]},
-        target / "adapter_model.safetensors",
+        {name: each.float() for name, each in means.items()}, target / "adapter_model.safetensors"
     )
     (target / "adapter_config.json").write_text((folders[0] / "adapter_config.json").read_text())
     return target
@@ -193,12 +193,6 @@ def test_merging_into_low_precision_rounds_once(adapters: list[Path], tmp_path: 
     assert not is_nearest(careless, wanted[name]), "this test could not tell them apart"
 
 
-def is_nearest(stored: torch.Tensor, wanted: torch.Tensor) -> bool:
-    """Whether nothing in bfloat16 is nearer, but for what float32 cannot tell."""
-    half_a_step = torch.ldexp(torch.ones_like(wanted), torch.frexp(wanted).exponent - 9)
-    return bool(((stored.double() - wanted).abs() <= half_a_step + EXACT).all())
-
-
 def test_rzen_gives_the_same_vectors_from_both_forms(adapters: list[Path], tmp_path: Path) -> None:
     """The family and template are lost with the folder's name, and other vectors come out."""
     content = [Content(Text("a red boat"))]
@@ -240,7 +234,7 @@ def test_what_was_saved_beside_the_adapters_stays(adapters: list[Path], tmp_path
         assert found >= {"modules.json", "1_Pooling/config.json", "prompts.json", "rzen.json"}
         assert not found & {"trainer_state.json", "optimizer.pt"}
         assert json.loads((made.folder / "prompts.json").read_text()) == {"query": "0"}
-        assert any("trained-0: prompts.json" in note for note in made.notes)
+        assert any("as in trained-0: prompts.json" in note for note in made.notes)
         assert rzen.load(str(made.folder), device="cpu").fingerprint.template == "rzen-paper-1"
 
 
