@@ -6,7 +6,7 @@ bring is refused rather than left out. Shape suffixes: R rank, I inputs, O outpu
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ PREFIX: Final = "base_model.model."
 """What PEFT puts before the name of every module."""
 
 _PICKLE = "adapter_model.bin"
+_FACTOR = re.compile(r"(.+)\.lora_([AB])\.weight")
 # Read, or of no effect any more: which modules were trained is seen from the tensors.
 _KNOWN = frozenset(
     {
@@ -142,11 +143,11 @@ class Lora:
 
     def _modules(self) -> dict[str, Shape]:
         layouts = self._weights.layouts
+        matches = {name: _FACTOR.fullmatch(name) for name in layouts}
+        if strange := [name for name, match in matches.items() if match is None]:
+            raise EncoderError(_strange_tensors(self.folder, strange))
         pairs: dict[str, set[str]] = {}
-        for name in layouts:
-            match = re.fullmatch(r"(.+)\.lora_([AB])\.weight", name)
-            if match is None:
-                raise EncoderError(_strange_tensor(self.folder, name))
+        for match in filter(None, matches.values()):
             pairs.setdefault(match[1], set()).add(match[2])
         if not pairs:
             raise EncoderError(f"{self.folder}: the adapter has no tensors: train it again")
@@ -214,13 +215,11 @@ def _check(folder: Path, config: Mapping[str, Any]) -> None:
         raise EncoderError(f"{folder}: {reason} ({name}): {_MERGE_FIRST}")
 
 
-def _strange_tensor(folder: Path, name: str) -> str:
-    if "lora_embedding" in name:
-        reason = "it changes embeddings"
-    elif "lora_magnitude" in name:
-        reason = _REASONS["use_dora"]
-    elif "lora_" not in name:
-        reason = _REASONS["modules_to_save"]
-    else:
-        reason = "rzen does not know what that does"
-    return f"{folder}: it holds the tensor {name}: {reason}: {_MERGE_FIRST}"
+def _strange_tensors(folder: Path, names: Sequence[str]) -> str:
+    kinds = {"lora_embedding": "it changes embeddings", "lora_magnitude": _REASONS["use_dora"]}
+    for kind, reason in kinds.items():
+        if found := [name for name in names if kind in name]:
+            return f"{folder}: {reason} ({found[0]}): {_MERGE_FIRST}"
+    is_whole = "lora_" not in names[0]
+    reason = _REASONS["modules_to_save"] if is_whole else "rzen does not know what that does"
+    return f"{folder}: it holds the tensor {names[0]}: {reason}: {_MERGE_FIRST}"
