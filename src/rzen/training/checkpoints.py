@@ -162,10 +162,9 @@ def restore(checkpoint: Path, state: State) -> Progress:
     from safetensors.torch import load_file  # noqa: PLC0415
 
     restore_weights(checkpoint, state.network)
-    theta = load_file(checkpoint / _THETA)
-    state.temperatures.restore(list(theta), torch.stack(list(theta.values())))
+    restore_temperatures(checkpoint, state.temperatures)
     state.restore_moments(load_file(checkpoint / _MOMENTS))
-    return Progress(**_read_state(checkpoint)["progress"])
+    return read_progress(checkpoint)
 
 
 def restore_weights(checkpoint: Path, network: nn.Module) -> None:
@@ -189,11 +188,17 @@ def restore_weights(checkpoint: Path, network: nn.Module) -> None:
             each.copy_(saved[name])
 
 
-def temperatures(checkpoint: Path) -> dict[str, Tensor]:
-    """Task -> theta."""
+def restore_temperatures(checkpoint: Path, temperatures: Temperatures) -> None:
+    """Puts back the temperatures of tasks that the checkpoint knows."""
     from safetensors.torch import load_file  # noqa: PLC0415
 
-    return load_file(checkpoint / _THETA)
+    theta = load_file(checkpoint / _THETA)
+    temperatures.restore(list(theta), torch.stack(list(theta.values())))
+
+
+def read_progress(checkpoint: Path) -> Progress:
+    """Where the run was."""
+    return Progress(**_read_state(checkpoint)["progress"])
 
 
 def sync(path: Path) -> None:

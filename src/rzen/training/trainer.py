@@ -153,6 +153,20 @@ class Trainer:
             temperatures=self._temperatures,
         )
 
+    @property
+    def temperatures(self) -> Temperatures:
+        """Of the tasks, as they are now."""
+        return self._temperatures
+
+    def start_from(self, checkpoint: Path) -> None:
+        """Takes weights and temperatures of another stage; its own checkpoint goes before.
+
+        Raises:
+            DataError: if they are of another network.
+        """
+        checkpoints.restore_weights(checkpoint, self.backbone.network)
+        checkpoints.restore_temperatures(checkpoint, self._temperatures)
+
     def run(self) -> Outcome:
         """Trains, from the newest whole checkpoint on if there is one.
 

@@ -1,0 +1,33 @@
+"""From a base to the backbone that trains it."""
+
+from rzen.config import Limits
+from rzen.encoders.registry import resolve
+from rzen.training.backbone import Backbone
+from rzen.training.settings import NetworkSettings
+
+
+def open_backbone(settings: NetworkSettings, *, device: str, limits: Limits) -> Backbone:
+    """Loads what is to be trained.
+
+    Args:
+        settings: base, adapters, precision.
+        device: "auto", or one of torch.
+        limits: of decoders.
+
+    Raises:
+        EncoderError: if it cannot be found or loaded.
+        UsageError: if a setting does not go with it.
+        MissingExtraError: if an optional library is not installed.
+    """
+    found = resolve(settings.base)
+    if found.is_ours:
+        from rzen.training.backbones.vision_language import (  # noqa: PLC0415
+            VisionLanguageBackbone,
+        )
+
+        return VisionLanguageBackbone(found, settings, device=device, limits=limits)
+    from rzen.training.backbones.sentence_transformer import (  # noqa: PLC0415
+        SentenceTransformerBackbone,
+    )
+
+    return SentenceTransformerBackbone(found, settings, device=device, limits=limits)

@@ -1,0 +1,181 @@
+"""What lies in the folder of a run, and how a run is recognised that goes on.
+
+```
+run.json              the recipe as it was read, the data's revisions, versions of the libraries
+STAGE/log.jsonl       a line for each step that is logged, cut back to the checkpoint on resuming
+STAGE/checkpoints/    see rzen.training.checkpoints
+STAGE/done.json       what the stage came to: its final checkpoint, rows, temperatures, data
+STAGE/model/          the stage's model, renamed into place when it is whole
+soup/                 the average of several stages' models
+scores/               of base and model
+```
+"""
+
+import importlib.metadata
+import json
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rzen.errors import DataError, UsageError
+from rzen.training.checkpoints import sync
+from rzen.version import __version__
+
+RUN = "run.json"
+_LIBRARIES = ("torch", "transformers", "sentence-transformers", "peft", "accelerate")
+
+
+def versions() -> dict[str, str]:
+    """Of rzen, Python and the libraries that a run depends on."""
+    found = {"rzen": __version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def begin(
+    folder: Path, recipe: Mapping[str, Any], data: Mapping[str, str], *, allow_changes: bool
+) -> list[str]:
+    """Claims a folder for a run, or recognises the run that is in it.
+
+    Args:
+        folder: of the run; made where it is not there.
+        recipe: as JSON.
+        data: source -> revision.
+        allow_changes: whether a run may go on with another recipe or other data.
+
+    Returns:
+        What changed since the run began, a line each.
+
+    Raises:
+        UsageError: if something changed and that is not allowed, or the folder is something else's.
+        DataError: if it cannot be read or written.
+    """
+    file = folder / RUN
+    mine = {"recipe": recipe, "data": dict(data), "versions": versions()}
+    try:
+        if not file.exists():
+            if folder.is_dir() and any(folder.iterdir()):
+                raise UsageError(
+                    f"{folder} is not empty, and no run of rzen's: name another folder with -o"
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(file, mine)
+            return []
+        held = json.loads(file.read_text(encoding="utf-8"))
+        changed = list(_differences({k: held[k] for k in ("recipe", "data")}, mine))
+        if changed and not allow_changes:
+            lines = "\n  ".join(changed)
+            raise UsageError(
+                f"{folder} holds a run of another recipe or other data:\n  {lines}\n"
+                "go on all the same with --allow-changes, or name another folder with -o"
+            )
+        if changed:
+            write_json(file, mine)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"cannot read or write {file}: {error}") from error
+    return changed
+
+
+def write_json(file: Path, document: Any) -> None:
+    """Writes a file whole or not at all."""
+    aside = file.with_name(f".{file.name}.part")
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    aside.write_text(text, encoding="utf-8")
+    sync(aside)
+    aside.rename(file)
+    sync(file.parent)
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """An object that this run wrote.
+
+    Raises:
+        DataError: if it is not there or damaged.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"cannot read {file}: {error}: delete its folder to train it anew"
+        ) from error
+    if not isinstance(found, dict):
+        raise DataError(f"{file} holds no object: delete its folder to train it anew")
+    return found
+
+
+def write_aside(target: Path, write: Callable[[Path], None]) -> None:
+    """Has a folder written beside its place, and renames it when it is whole.
+
+    Raises:
+        DataError: if it cannot be written; then nothing of it is left.
+    """
+    aside = target.with_name(f".{target.name}.part")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        write(aside)
+        for path in aside.rglob("*"):
+            sync(path)
+        aside.rename(target)
+        sync(target.parent)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise DataError(
+            f"cannot write {target}: {error}: make room or mend the folder, then run the same "
+            "command again"
+        ) from error
+
+
+class StepLog:
+    """One line of JSON for each step.
+
+    Args:
+        file: grown by each run that goes on.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def cut_back(self, step: int) -> None:
+        """Forgets steps that were taken after the checkpoint that a run goes on from."""
+        if not self._file.is_file():
+            return
+        kept = [line for line in self._lines() if line.get("step", 0) <= step]
+        text = "".join(json.dumps(line) + "\n" for line in kept)
+        aside = self._file.with_name(f".{self._file.name}.part")
+        aside.write_text(text, encoding="utf-8")
+        aside.rename(self._file)
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Writes a line."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(line) + "\n")
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        for line in self._file.read_text(encoding="utf-8").splitlines():
+            try:
+                found = json.loads(line)
+            except ValueError:
+                continue  # the run was killed while it wrote this one
+            if isinstance(found, dict):
+                yield found
+
+
+def _differences(held: Any, mine: Any, at: str = "") -> Iterator[str]:
+    if isinstance(held, dict) and isinstance(mine, dict):
+        for name in sorted({*held, *mine} - {"versions"}):
+            place = f"{at}.{name}".removeprefix(".")
+            yield from _differences(held.get(name), mine.get(name), place)
+    elif isinstance(held, list) and isinstance(mine, list) and len(held) == len(mine):
+        for number, (one, other) in enumerate(zip(held, mine, strict=True)):
+            called = one.get("name") if isinstance(one, dict) else None
+            yield from _differences(one, other, f"{at}[{called or number}]")
+    elif held != mine:
+        yield f"{at}: {json.dumps(held)} -> {json.dumps(mine)}"

@@ -1,0 +1,277 @@
+"""A recipe carried out: stage after stage, then the soup; each part is resumable by itself."""
+
+import gc
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from rzen.config import Limits
+from rzen.data.mixture import Mixture
+from rzen.data.sources.row_index import OnProgress
+from rzen.protocols import Encoder
+from rzen.training import checkpoints, run_folder
+from rzen.training.backbone import Backbone
+from rzen.training.backbones.choosing import open_backbone
+from rzen.training.batch import FailedRow
+from rzen.training.card import StageFacts, card, shown_settings
+from rzen.training.feeding import SampledBatches, rows_of, sampler_of, steps_of
+from rzen.training.measuring import Snapshot
+from rzen.training.processes import Processes
+from rzen.training.recipe import Recipe
+from rzen.training.settings import EvaluationSettings, StageSettings
+from rzen.training.soup import soup
+from rzen.training.trainer import StepReport, Trainer
+
+Scores: TypeAlias = Mapping[str, float]
+Measure: TypeAlias = Callable[[Encoder, EvaluationSettings], Scores]
+MODEL = "model"
+TEMPERATURES = "temperatures.json"
+DONE = "done.json"
+
+
+class Listener(Protocol):
+    """Who is told what happens; on the first rank only."""
+
+    def on_stage(self, name: str, steps: int, mixture: Mixture) -> None:
+        """A stage begins, or goes on."""
+
+    def on_step(self, stage: str, report: StepReport) -> None:
+        """After each step."""
+
+    def on_failed(self, stage: str, row: FailedRow) -> None:
+        """A row could not be read."""
+
+    def on_warning(self, text: str) -> None:
+        """Something that the user should look at."""
+
+    def on_measured(self, stage: str, step: int, scores: Scores) -> None:
+        """After a measurement."""
+
+    def on_saved(self, path: Path) -> None:
+        """A checkpoint or a model was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        model: folder of the last stage's model, or of the soup; ``None`` while there is none.
+        is_done: whether all stages and the soup are.
+        stages: name -> folder of its model, of those that are done.
+    """
+
+    model: Path | None
+    is_done: bool
+    stages: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Run:
+    """A recipe and the folder that it is carried out in.
+
+    Attributes:
+        recipe: what is done.
+        recipe_folder: that paths in it are relative to.
+        folder: of the run.
+        processes: ranks and trackers.
+        listener: told what happens.
+        limits: of decoders.
+        measure: measures an encoder while training; needed by stages that name a suite.
+        stop: asked after each step whether to save and leave.
+        allow_changes: whether a run may go on with another recipe or other data.
+        on_reading: called while sources are read the first time.
+    """
+
+    recipe: Recipe
+    recipe_folder: Path
+    folder: Path
+    processes: Processes
+    listener: Listener
+    limits: Limits
+    measure: Measure | None = None
+    stop: Callable[[], bool] = lambda: False
+    allow_changes: bool = False
+    on_reading: OnProgress | None = None
+
+    def run(self) -> RunOutcome:
+        """Carries out what is not done yet.
+
+        Raises:
+            DataError: if data, a checkpoint or the loss give up; what was saved stays.
+            UsageError: if the folder holds another run.
+            EncoderError: if the base cannot be loaded.
+        """
+        whole = self._mixture(self.recipe.stage[0], is_whole=True)
+        revisions = {facts.name: facts.revision for facts in whole.facts}
+        if self.processes.ranks.is_first:
+            changed = run_folder.begin(
+                self.folder,
+                self.recipe.model_dump(mode="json"),
+                revisions,
+                allow_changes=self.allow_changes,
+            )
+            for line in changed:
+                self.listener.on_warning(f"changed since this run began: {line}")
+        self.processes.ranks.wait()
+        self.processes.begin(self.recipe.name, _flat(self.recipe.model_dump(mode="json")))
+        done: dict[str, Path] = {}
+        for stage in self.recipe.stage:
+            target = self.folder / stage.name / MODEL
+            if not target.is_dir() and not self._train(stage, target):
+                return RunOutcome(model=None, is_done=False, stages=done)
+            done[stage.name] = target
+        model = done[self.recipe.stage[-1].name]
+        if self.recipe.soup is not None:
+            model = self.folder / "soup"
+            if not model.is_dir() and self.processes.ranks.is_first:
+                own = self.recipe.soup
+                soup([done[name] for name in own.of], model, weights=own.weights or None)
+                self.listener.on_saved(model)
+            self.processes.ranks.wait()
+        self.processes.end()
+        return RunOutcome(model=model, is_done=True, stages=done)
+
+    def _mixture(self, stage: StageSettings, *, is_whole: bool = False) -> Mixture:
+        spec = self.recipe.data if is_whole else self.recipe.mixture_of(stage)
+        return Mixture.open(spec, folder=self.recipe_folder, on_progress=self.on_reading)
+
+    def _train(self, stage: StageSettings, target: Path) -> bool:
+        """Trains a stage and writes its model; says whether it came to its end."""
+        ranks = self.processes.ranks
+        backbone = open_backbone(self.recipe.network, device=ranks.device, limits=self.limits)
+        mixture = self._mixture(stage)
+        sampler = sampler_of(mixture, stage, self.recipe.seed)
+        steps = steps_of(sampler, stage)
+        log = run_folder.StepLog(target.parent / "log.jsonl")
+        watcher = _Watcher(self.listener, self.processes, stage, log)
+        trainer = Trainer(
+            backbone=backbone,
+            batches=SampledBatches(
+                rows=rows_of(mixture, backbone, stage),
+                sampler=sampler,
+                ranks=ranks,
+                workers=stage.workers,
+            ),
+            steps=steps,
+            settings=stage,
+            tasks=mixture.tasks,
+            folder=target.parent / "checkpoints",
+            seed=self.recipe.seed,
+            watcher=watcher,
+            ranks=ranks,
+            measure=self._measures(stage, backbone),
+            stop=self.stop,
+        )
+        self._go_on(stage, trainer, log)
+        if ranks.is_first:
+            self.listener.on_stage(stage.name, steps, mixture)
+        outcome = trainer.run()
+        if outcome.is_done and ranks.is_first:
+            facts = StageFacts(
+                stage=stage,
+                steps=outcome.progress.step,
+                rows=outcome.progress.rows,
+                failed=outcome.progress.failed,
+                temperatures=trainer.temperatures.values(),
+                sources=mixture.facts,
+            )
+            told = {
+                "checkpoint": outcome.checkpoint.name,
+                "name": stage.name,
+                "settings": shown_settings(stage),
+                **facts.document(),
+            }
+            run_folder.write_json(target.parent / DONE, told)
+            run_folder.write_aside(target, lambda aside: self._write(aside, backbone, stage))
+            self.listener.on_saved(target)
+        ranks.wait()
+        del trainer, backbone
+        gc.collect()  # the next stage loads the base again: two at once may not fit
+        return outcome.is_done
+
+    def _go_on(self, stage: StageSettings, trainer: Trainer, log: run_folder.StepLog) -> None:
+        """Starts from the stage before, or from this stage's own checkpoint."""
+        own = checkpoints.newest(trainer.folder)
+        if self.processes.ranks.is_first:
+            log.cut_back(checkpoints.read_progress(own).step if own else 0)
+        if own is None and stage.start:
+            before = self.folder / stage.start
+            final = run_folder.read_json(before / DONE)["checkpoint"]
+            trainer.start_from(before / "checkpoints" / final)
+
+    def _measures(
+        self, stage: StageSettings, backbone: Backbone
+    ) -> Callable[[Encoder], Scores] | None:
+        own, measure = stage.evaluation, self.measure
+        if not own.suite or measure is None:
+            return None
+        return lambda encoder: measure(Snapshot(encoder, backbone.network), own)
+
+    def facts(self, stage: StageSettings) -> list[dict[str, Any]]:
+        """What the stages that led to a stage's model came to, the first one first."""
+        own = run_folder.read_json(self.folder / stage.name / DONE)
+        before = [each for each in self.recipe.stage if each.name == stage.start]
+        return [*(facts for each in before for facts in self.facts(each)), own]
+
+    def _write(self, aside: Path, backbone: Backbone, stage: StageSettings) -> None:
+        backbone.save(aside)
+        facts = self.facts(stage)
+        run_folder.write_json(aside / TEMPERATURES, facts[-1]["temperatures"])
+        text = card(self.recipe, facts, base=backbone.name)
+        (aside / "README.md").write_text(text, encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class _Watcher:
+    """Passes on what the trainer says, under the stage's name, and keeps the log."""
+
+    listener: Listener
+    processes: Processes
+    stage: StageSettings
+    log: run_folder.StepLog
+
+    def on_step(self, report: StepReport) -> None:
+        if not self.processes.ranks.is_first:
+            return
+        self.listener.on_step(self.stage.name, report)
+        if report.step % self.stage.log_every and report.step != report.steps:
+            return
+        self.log.add(asdict(report))
+        values = {
+            f"{self.stage.name}/{name}": float(value)
+            for name, value in asdict(report).items()
+            if isinstance(value, int | float) and name not in {"step", "steps"}
+        }
+        for task, temperature in report.temperatures.items():
+            values[f"{self.stage.name}/temperature/{task}"] = temperature
+        self.processes.track(values, report.step)
+
+    def on_failed(self, row: FailedRow) -> None:
+        if self.processes.ranks.is_first:
+            self.listener.on_failed(self.stage.name, row)
+
+    def on_warning(self, text: str) -> None:
+        if self.processes.ranks.is_first:
+            self.listener.on_warning(text)
+
+    def on_measured(self, step: int, scores: Scores) -> None:
+        self.listener.on_measured(self.stage.name, step, scores)
+        self.log.add({"step": step, "measured": dict(scores)})
+        named = {f"{self.stage.name}/measured/{name}": value for name, value in scores.items()}
+        self.processes.track(named, step)
+
+    def on_saved(self, checkpoint: Path) -> None:
+        self.listener.on_saved(checkpoint)
+
+
+def _flat(tree: Mapping[str, object], before: str = "") -> dict[str, str]:
+    """Trackers take one level of plain values."""
+    found: dict[str, str] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{before}{name}.")
+        else:
+            found[f"{before}{name}"] = str(value)
+    return found
