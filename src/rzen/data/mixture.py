@@ -159,6 +159,17 @@ class Mixture:
             np.int64,
         )
 
+    def rows_of(self, task: str) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """All rows of a task: (N,) sources and (N,) their numbers, source by source."""
+        found = [
+            np.flatnonzero(usable_N & (source.task_N == source.tasks.index(task)))
+            if task in source.tasks
+            else np.zeros(0, np.int64)
+            for source, usable_N in zip(self.sources, self._usable, strict=True)
+        ]
+        numbers = np.repeat(np.arange(len(found), dtype=np.int32), [len(each) for each in found])
+        return numbers, np.concatenate(found)
+
     def where(self, source: int, row: int) -> str:
         """Source, file and line of a row, for messages."""
         found = self.sources[source]
