@@ -24,6 +24,7 @@ from rzen.cli import (
     search,
     similar,
     soup,
+    training,
     verify,
 )
 from rzen.errors import RzenError
@@ -46,6 +47,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "list": listing.run,
     "remove": remove.run,
     "verify": verify.run,
+    "train": training.run,
     "export": export.run,
     "soup": soup.run,
     "config": config.run,

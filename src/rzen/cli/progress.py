@@ -57,6 +57,22 @@ def _bar(begin: str) -> "Iterator[Callable[[float, str], None] | None]":
         yield lambda share, text: bars.update(task, total=1.0, completed=share, description=text)
 
 
+@contextmanager
+def share_progress(begin: str) -> "Iterator[Callable[[str, int, int], None] | None]":
+    """Yields what is called with a name and how many of how many are done; ``None`` off a terminal.
+
+    Args:
+        begin: what is said first.
+    """
+    with _bar(begin) as update:
+        if update is None:
+            yield None
+        else:
+            yield lambda name, done, total: update(
+                done / max(1, total), f"{printable(name)[:NAME_CHARS]} · {done:,}/{total:,}"
+            )
+
+
 def row_figures(progress: "RowProgress") -> str:
     """One line: rows, speed, time left."""
     from rzen.render.shown import clock

@@ -110,6 +110,12 @@ def card(
     return "\n".join(lines)
 
 
+def with_scores(text: str, scores: Sequence[Score]) -> str:
+    """A card with a table of scores at its end, in the place of an earlier one."""
+    kept = text.split("## Scores\n")[0].rstrip()
+    return "\n".join([kept, "", *_scores(scores)])
+
+
 def _front(recipe: Recipe, base: str) -> list[str]:
     lines = ["---", "library_name: rzen", "pipeline_tag: sentence-similarity"]
     if not Path(base).is_absolute():

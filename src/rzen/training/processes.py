@@ -38,7 +38,7 @@ class Processes:
                 raise UsageError(f"track: {name} is not installed: pip install it, or leave it out")
         place = ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder))
         self._accelerator: Any = Accelerator(
-            cpu=device == "cpu", log_with=list(track), project_config=place
+            cpu=device == "cpu", log_with=list(track) or None, project_config=place
         )
         own = str(self._accelerator.device)
         is_named = device not in {"auto", "cpu"} and self._accelerator.num_processes == 1

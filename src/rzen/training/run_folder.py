@@ -84,8 +84,12 @@ def begin(
 
 def write_json(file: Path, document: Any) -> None:
     """Writes a file whole or not at all."""
+    write_text(file, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(file: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
     aside = file.with_name(f".{file.name}.part")
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     aside.write_text(text, encoding="utf-8")
     sync(aside)
     aside.rename(file)

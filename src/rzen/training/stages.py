@@ -1,7 +1,7 @@
 """A recipe carried out: stage after stage, then the soup; each part is resumable by itself."""
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -14,7 +14,7 @@ from rzen.training import checkpoints, run_folder
 from rzen.training.backbone import Backbone
 from rzen.training.backbones.choosing import open_backbone
 from rzen.training.batch import FailedRow
-from rzen.training.card import StageFacts, card, shown_settings
+from rzen.training.card import Score, StageFacts, card, shown_settings, with_scores
 from rzen.training.feeding import SampledBatches, rows_of, sampler_of, steps_of
 from rzen.training.measuring import Snapshot
 from rzen.training.processes import Processes
@@ -119,6 +119,7 @@ class Run:
         done: dict[str, Path] = {}
         for stage in self.recipe.stage:
             target = self.folder / stage.name / MODEL
+            gc.collect()  # each stage loads the base anew: two at once may not fit
             if not target.is_dir() and not self._train(stage, target):
                 return RunOutcome(model=None, is_done=False, stages=done)
             done[stage.name] = target
@@ -187,8 +188,6 @@ class Run:
             run_folder.write_aside(target, lambda aside: self._write(aside, backbone, stage))
             self.listener.on_saved(target)
         ranks.wait()
-        del trainer, backbone
-        gc.collect()  # the next stage loads the base again: two at once may not fit
         return outcome.is_done
 
     def _go_on(self, stage: StageSettings, trainer: Trainer, log: run_folder.StepLog) -> None:
@@ -214,6 +213,15 @@ class Run:
         own = run_folder.read_json(self.folder / stage.name / DONE)
         before = [each for each in self.recipe.stage if each.name == stage.start]
         return [*(facts for each in before for facts in self.facts(each)), own]
+
+    def write_card(self, model: Path, scores: Sequence[Score]) -> None:
+        """Writes the card of the run's model anew, with its scores; a soup's goes below its own."""
+        last = self.recipe.stage[-1]
+        if self.recipe.soup is None:
+            text = card(self.recipe, self.facts(last), base=self.recipe.network.base, scores=scores)
+        else:
+            text = with_scores((model / "README.md").read_text(encoding="utf-8"), scores)
+        run_folder.write_text(model / "README.md", text)
 
     def _write(self, aside: Path, backbone: Backbone, stage: StageSettings) -> None:
         backbone.save(aside)
