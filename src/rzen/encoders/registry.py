@@ -81,7 +81,7 @@ class Resolved:
     Attributes:
         source: where it is.
         described: its config.json and files.
-        family: its row.
+        family: its row, with what was changed for this one.
         because: what gave it away.
         others: families that look the same, where that was not enough to tell.
         is_ours: whether rzen runs it; else sentence-transformers does.
@@ -109,7 +109,7 @@ def resolve(name: str) -> Resolved:
     return Resolved(
         source=source,
         described=described,
-        family=found.family,
+        family=adjusted(found.family, described.look),
         because=found.because,
         others=() if found.sure else tuple(alike(found.family)),
         is_ours=is_ours and found.family.look is not None,
@@ -147,7 +147,7 @@ def _checkpoint(name: str, device: str, limits: Limits, model: ModelSettings) ->
         return VisionLanguageEncoder(
             found.source.name,
             load(found.source, found.described, device=device, dtype=model.dtype),
-            adjusted(found.family, found.described.look),
+            found.family,
             template=model.template or found.described.template,
             limits=limits,
         )

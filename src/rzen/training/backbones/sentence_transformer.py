@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize, pad
 
 from rzen.config import Limits, ModelSettings
-from rzen.encoders.loading import NOTE
+from rzen.encoders.loading import NOTE, quiet
 from rzen.encoders.registry import Resolved
 from rzen.encoders.transformer import Ready, TransformerEncoder
 from rzen.errors import UsageError
@@ -164,7 +164,8 @@ class SentenceTransformerBackbone:
         try:
             if self._is_adapted:
                 self.network[0].model = merged(tower)
-            self._encoder.model.save_pretrained(str(folder), create_model_card=False)
+            with quiet():
+                self._encoder.model.save_pretrained(str(folder), create_model_card=False)
         finally:
             if self._is_adapted:
                 self.network[0].model = tower

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from rzen.config import Limits
-from rzen.encoders.loading import NOTE
+from rzen.encoders.loading import NOTE, quiet
 from rzen.encoders.looks import adjusted
 from rzen.encoders.registry import Resolved
 from rzen.encoders.vision_language.encoder import VisionLanguageEncoder
@@ -53,9 +53,9 @@ class VisionLanguageBackbone:
     ) -> None:
         self.name = resolved.source.name
         self._resolved, self._settings = resolved, settings
-        look = settings.look.model_dump(exclude_none=True)
-        family = adjusted(resolved.family, {**resolved.described.look, **look})
-        self._look = {**resolved.described.look, **look}
+        changes = settings.look.model_dump(exclude_none=True)
+        family = adjusted(resolved.family, changes)
+        self._look = {**resolved.described.look, **changes}
         is_adapted = settings.lora is not None
         # Adapters leave the weights alone, so these may have the precision of the arithmetic; all
         # weights in training have float32, since their steps are smaller than bfloat16's.
@@ -117,7 +117,8 @@ class VisionLanguageBackbone:
         if self._settings.lora is not None:
             save_adapter(self.network, folder)
         else:
-            self.network.save_pretrained(str(folder), safe_serialization=True)
+            with quiet():
+                self.network.save_pretrained(str(folder))
             origin = self._model.folder
             for pattern in (*_FILES, *_PREPROCESSOR):
                 for file in origin.glob(pattern):
