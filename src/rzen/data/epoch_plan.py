@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rzen.data.dealing import deal, shuffled
 
 _ROUNDS = 4
+_MARKS = 1 << 20
 _SWAPS = 8
 """For each sub-batch of a batch: how often its place is offered in exchange."""
 
@@ -270,8 +271,12 @@ def _later_duplicates(
     twice = np.unique(in_order[1:][in_order[1:] == in_order[:-1]])
     is_later_M = np.zeros(len(words_M), bool)
     if len(twice):
-        nearest = np.minimum(np.searchsorted(twice, words_M), len(twice) - 1)
-        held = np.flatnonzero(twice[nearest] == words_M)
+        # Few rows have one of these words: most are ruled out by their low bits.
+        low = np.uint64(_MARKS - 1)
+        marks = np.zeros(_MARKS, bool)
+        marks[twice & low] = True
+        held = np.flatnonzero(marks[words_M & low])
+        held = held[np.isin(words_M[held], twice)]
         _, first = np.unique(words_M[held], return_index=True)
         is_later_M[np.delete(held, first)] = True
     return is_later_M

@@ -15,6 +15,8 @@ def inside(root: Path, name: str) -> Path:
     Raises:
         DataError: if it leads out of the folder.
     """
+    if ".." not in name and "\0" not in name and not name.startswith("/"):
+        return root / name  # as nearly all of millions of names
     path = PurePosixPath(name)
     if ".." in path.parts or "\0" in name or (path.is_absolute() and not _is_beneath(path, root)):
         raise DataError(f"{name!r:.80} leads out of {root}: the set is damaged or forged")

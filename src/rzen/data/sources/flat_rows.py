@@ -38,6 +38,7 @@ class FlatRows:
         self._mapped = dict(columns)
         self._columns = self._mapped or {name: name for name in NAMES}
         self._task = task
+        self._sides = {side: tuple(self._side(side)) for side in _SIDES}
 
     def identity(self) -> Mapping[str, Any]:
         """The mapping and the task."""
@@ -55,7 +56,7 @@ class FlatRows:
         """The example of a row."""
         query = [
             part
-            for column, to_part in self._side("query")
+            for column, to_part in self._sides["query"]
             for value in _listed(row.get(column))
             if (part := to_part(value, column, folder)) is not None
         ]
@@ -87,7 +88,9 @@ class FlatRows:
                 yield column, _TO_PART[kind]
 
     def _contents(self, side: str, row: Row, folder: Path | None) -> Iterator[Content]:
-        columns = [each for each in self._side(side) if row.get(each[0]) is not None]
+        columns = [each for each in self._sides[side] if row.get(each[0]) is not None]
+        if not columns:
+            return
         lengths = {len(row[column]) for column, _ in columns if isinstance(row[column], list)}
         if len(lengths) > 1:
             names = ", ".join(column for column, _ in columns)

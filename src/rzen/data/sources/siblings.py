@@ -102,6 +102,7 @@ class SiblingClips:
         """The other clips of a clip's video, in an order of the row's own."""
         video = int(self._video_N[clip])
         others = self._by_video[self._start_V[video] : self._start_V[video + 1]]
+        # Further captions of the same clip, of which some sets have twenty, need not be read.
         others = others[self._clips.positive_N[others] != self._clips.positive_N[clip]]
         yield from np.random.default_rng([self._seed, row]).permutation(others).tolist()
 

@@ -76,6 +76,19 @@ def test_the_draw_is_each_rows_own_and_always_the_same(tmp_path: Path) -> None:
     )
 
 
+def test_rows_of_one_video_draw_on_their_own(tmp_path: Path) -> None:
+    """One draw for all rows would show the same two clips of a long video for ever."""
+    both = clips(tmp_path, *ROWS, direction="both", negatives=2)
+    pairs = [
+        (
+            {int((start or 0) // 10) for _, start in map(place, both[row].negatives)},
+            {int(each.text[2:]) for each in both[13 + row].negatives},
+        )
+        for row in range(12)
+    ]
+    assert sum(there != back for there, back in pairs) >= 6
+
+
 def test_both_directions(tmp_path: Path) -> None:
     """The keys of positives must follow: captions are the positives of the way back."""
     both = clips(tmp_path, *ROWS, direction="both")
@@ -125,6 +138,13 @@ def test_rows_that_are_left_out_are_nobodys_sibling(tmp_path: Path) -> None:
     source = clips(tmp_path, clip("x", 0), clip("x", 1, caption=""), clip("x", 2), direction="both")
     assert source.task_N.tolist() == [0, LEFT_OUT, 0] * 2
     assert [place(each) for each in source[0].negatives] == [("x", 20.0)]
+
+
+def test_a_first_row_that_is_left_out_shifts_no_keys(tmp_path: Path) -> None:
+    """Keys of videos began with the first whole row: each clip had its neighbour's siblings."""
+    source = clips(tmp_path, clip("x", 0, caption=""), *ROWS, negatives=9)
+    assert {place(each)[0] for each in source[1].negatives} == {"a"}
+    assert {place(each)[0] for each in source[2].negatives} == {"b"}
 
 
 def test_clips_with_no_whole_row(tmp_path: Path) -> None:
