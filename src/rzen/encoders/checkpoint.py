@@ -5,8 +5,10 @@ that brings its own modules is taken as it is. A plain one gets a pooling here: 
 average the tokens of a vision-language model, whose last token alone has seen everything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rzen.config import ModelSettings
@@ -18,6 +20,8 @@ from rzen.encoders.loading import (
     quiet,
     weights_hash,
 )
+from rzen.encoders.lora.merging import merge
+from rzen.encoders.lora.overlay import overlay
 from rzen.encoders.model_source import ModelSource
 from rzen.errors import EncoderError, MissingExtraError
 
@@ -49,7 +53,7 @@ def load(source: ModelSource, device: str, settings: ModelSettings) -> Checkpoin
     """Loads a model.
 
     Args:
-        source: where it is.
+        source: where it is; an adapter is merged into its base.
         device: "auto", or one of torch.
         settings: its dtype, and whether its own code may run.
 
@@ -63,23 +67,26 @@ def load(source: ModelSource, device: str, settings: ModelSettings) -> Checkpoin
     except ImportError as error:
         raise MissingExtraError(str(error.name), "transformers") from error
     place = device_named(device)
-    try:
-        with quiet():
-            model = SentenceTransformer(
-                str(source.folder or source.name),
-                device=place,
-                trust_remote_code=source.name in settings.trust_remote_code,
-                local_files_only=source.folder is not None,
-                model_kwargs={
-                    "use_safetensors": True,
-                    "dtype": _dtype(settings, place),
-                },
-            )
-    # Loaders raise whatever their libraries do; the user gets the reason and the way out.
-    except Exception as error:
-        raise EncoderError(explain(source, error)) from error
-    folder = source.folder or hub_folder(source.name)
-    plain = folder is not None and not (folder / "modules.json").is_file()
+    with _opened(source) as opened:
+        try:
+            with quiet():
+                model = SentenceTransformer(
+                    str(opened or source.name),
+                    device=place,
+                    trust_remote_code=(source.base or source).name in settings.trust_remote_code,
+                    local_files_only=opened is not None,
+                    model_kwargs={
+                        "use_safetensors": True,
+                        "dtype": _dtype(settings, place),
+                    },
+                )
+        # Loaders raise whatever their libraries do; the user gets the reason and the way out.
+        except Exception as error:
+            raise EncoderError(explain(source, error)) from error
+        folder = opened or hub_folder(source.name)
+        plain = folder is not None and not (folder / "modules.json").is_file()
+    if source.base is not None:
+        merge(source, _network(source, model))
     architecture = str(next(iter(getattr(_config(model), "architectures", None) or ()), ""))
     if plain and architecture.endswith(_DECODERS):
         model[1] = Pooling(model.get_embedding_dimension(), pooling_mode="lasttoken")
@@ -87,11 +94,31 @@ def load(source: ModelSource, device: str, settings: ModelSettings) -> Checkpoin
     return Checkpoint(
         model=model,
         plain=plain,
-        weights=weights_hash(source, folder),
+        weights=weights_hash(source, source.folder or folder),
         pooling=_pooling(model),
         positions="m-rope" if "mrope_section" in str(_config(model)) else "1d",
         environment=environment(str(model.dtype), place),
     )
+
+
+@contextmanager
+def _opened(source: ModelSource) -> Iterator[Path | None]:
+    """The folder that a model is loaded from; ``None`` means from the hub."""
+    if source.base is None:
+        yield source.folder
+        return
+    with overlay(source) as folder:
+        yield folder
+
+
+def _network(adapter: ModelSource, model: Any) -> Any:
+    network = getattr(model[0], "model", None)
+    if network is None:
+        raise EncoderError(
+            f"{adapter.name}: the first module of its base is a {type(model[0]).__name__}, which "
+            "runs no network of transformers: rzen cannot merge the adapter into it"
+        )
+    return network
 
 
 def _dtype(settings: ModelSettings, device: str) -> str:

@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ _LIBRARIES = ("torch", "transformers", "sentence-transformers")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What can be known of a checkpoint without loading it.
+    """What can be known of a checkpoint without loading it; of an adapter, with its base.
 
     Attributes:
         config: its config.json; empty where there is none.
@@ -44,9 +44,13 @@ class Description:
 def describe(source: ModelSource) -> Description:
     """Reads a checkpoint's config.json, from the hub if need be.
 
+    An adapter is described by its base, but for what stands beside it.
+
     Raises:
         EncoderError: if it cannot be had or read, or its weights are pickles.
     """
+    if source.base is not None:
+        return _on_top(source, describe(source.base))
     folder = source.folder or hub_folder(source.name)
     if folder is None:
         return Description(
@@ -63,6 +67,18 @@ def describe(source: ModelSource) -> Description:
         folder=folder,
         template=note.get("template"),
         family=note.get("family"),
+    )
+
+
+def _on_top(adapter: ModelSource, below: Description) -> Description:
+    assert adapter.folder is not None
+    names = {path.relative_to(adapter.folder).as_posix() for path in _files(adapter.folder)}
+    note = read_json(adapter.folder / NOTE) if NOTE in names else {}
+    return replace(
+        below,
+        files=below.files | names,
+        template=note.get("template", below.template),
+        family=note.get("family", below.family),
     )
 
 
@@ -173,11 +189,14 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def weights_hash(source: ModelSource, folder: Path | None) -> str:
-    """One hash over a model's files, or its commit on the hub.
+    """One hash over a model's files, or its commit on the hub; of an adapter, with its base's.
 
     Raises:
         EncoderError: if they cannot be read.
     """
+    if source.base is not None:
+        alone = weights_hash(replace(source, base=None), source.folder)
+        return combined({"adapter": alone, "base": weights_hash(source.base, source.base.folder)})
     if source.folder is None:
         # A snapshot's folder is named by its commit.
         return f"hub:{folder.name}" if folder is not None else "hub:unknown"

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rzen.config import Limits, ModelSettings
-from rzen.encoders.families import Family, alike, recognise
+from rzen.encoders.families import Family, Recognised, alike, recognise
 from rzen.encoders.loading import Description, describe
+from rzen.encoders.lora.base_model import with_base
 from rzen.encoders.model_source import ModelSource, find
 from rzen.endpoint import is_address
 from rzen.errors import EncoderError
@@ -50,7 +51,8 @@ def create(
     Args:
         name: ``"mini"``, ``"dummy"``, an address (``"http://localhost:8000/v1#MODEL"``), else a
             model of sentence-transformers or transformers: a local folder, or a name on the model
-            hub (``"qihoo360/RzenEmbed"``).
+            hub (``"qihoo360/RzenEmbed"``). The folder may hold a LoRA adapter: it is merged into
+            its base, in float32.
         device: where transformers run: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         limits: what decoders may be asked to do with one file; ``None`` takes the defaults.
         model: how a checkpoint is loaded and asked; ``None`` takes the defaults.
@@ -98,9 +100,9 @@ def resolve(name: str) -> Resolved:
     Raises:
         EncoderError: if there is none, or it cannot be read.
     """
-    source = find(name, built_in=names())
+    source = with_base(find(name, built_in=names()))
     described = describe(source)
-    found = recognise(described.config, described.files, source.name, described.family)
+    found = _recognise(source, described)
     # A model that brings its own modules and is nobody's known one is taken as it is.
     is_ours = found.sure or "modules.json" not in described.files
     return Resolved(
@@ -111,6 +113,16 @@ def resolve(name: str) -> Resolved:
         others=() if found.sure else tuple(alike(found.family)),
         is_ours=is_ours and found.family.look is not None,
     )
+
+
+def _recognise(source: ModelSource, described: Description) -> Recognised:
+    """An adapter is of its base's family; its own name counts where the base's says nothing."""
+    found = [
+        recognise(described.config, described.files, each.name, described.family)
+        for each in (source.base, source)
+        if each is not None
+    ]
+    return next((each for each in found if each.sure), found[0])
 
 
 def _remote(name: str, limits: Limits, model: ModelSettings) -> Encoder:

@@ -4,10 +4,7 @@ The folder is written aside, judged by a process that cannot import rzen, and re
 when it is whole.
 """
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +21,7 @@ from rzen.encoders.export.weights import Dtype
 from rzen.encoders.families import Family, Look
 from rzen.encoders.loading import describe, hub_folder
 from rzen.encoders.model_source import ModelSource
+from rzen.encoders.new_folder import check_new, new_folder
 from rzen.encoders.registry import Resolved, names, resolve
 from rzen.encoders.templates import Template
 from rzen.encoders.transformer import TransformerEncoder
@@ -82,10 +80,15 @@ def export(
         MissingExtraError: if an optional library is not installed.
     """
     _check_name(name)
-    _check_target(target)
+    check_new(target)
     resolved = resolve(name)
+    if resolved.source.base is not None:
+        raise EncoderError(
+            f"{name} is an adapter, which others load beside its base only: make a whole model of "
+            f"it first (rzen soup {name} -o FOLDER --merge), and export that"
+        )
     say = on_step or (lambda _: None)
-    with _aside(target) as folder:
+    with new_folder(target) as folder:
         if resolved.is_ours:
             job = _Job(resolved, folder, template, dtype, allow_other_positions, say)
             exported = _by_template(job)
@@ -119,34 +122,6 @@ def _check_name(name: str) -> None:
         raise EncoderError(
             f"{name} is a service: its weights are not here: export the model that it serves"
         )
-
-
-def _check_target(target: Path) -> None:
-    if target.is_dir() and not any(target.iterdir()):
-        return
-    if target.exists() or target.is_symlink():
-        raise EncoderError(
-            f"{target} is there already, and not an empty folder: it is left alone; name another "
-            "one, or move it away"
-        )
-
-
-@contextmanager
-def _aside(target: Path) -> Iterator[Path]:
-    """A folder beside the target that takes its place if all goes well, else vanishes."""
-    target = target.absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        folder = place / "model"  # made with the usual rights; its parent is private
-        folder.mkdir()
-        yield folder
-        _check_target(target)
-        if target.is_dir():
-            target.rmdir()
-        folder.rename(target)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def _by_template(job: _Job) -> Exported:

@@ -65,18 +65,18 @@ def write(
     for pattern in _AS_THEY_ARE:
         for file in source.glob(pattern):
             shutil.copyfile(file, target / file.name)
-    _write(target / "config.json", _config(_read(source / "config.json"), dtype))
+    write_json(target / "config.json", with_dtype(_read(source / "config.json"), dtype))
     tokenizer = _read(source / "tokenizer_config.json")
     tokenizer.pop("chat_template", None)
-    _write(target / "tokenizer_config.json", tokenizer)
-    _write(
+    write_json(target / "tokenizer_config.json", tokenizer)
+    write_json(
         target / "preprocessor_config.json",
         _preprocessor(_read(source / "preprocessor_config.json"), family),
     )
     chat = written(template, family.instructions, _special(target))
     (target / CHAT_TEMPLATE).write_text(chat, encoding="utf-8")
     _write_modules(target, dim, family.look.tokens)
-    _write(target / "config_sentence_transformers.json", _prompts(family))
+    write_json(target / "config_sentence_transformers.json", _prompts(family))
 
 
 def write_note(
@@ -95,23 +95,30 @@ def write_note(
         note["template"] = template.name
     if differs:
         note["plain_sentence_transformers"] = differs
-    _write(target / NOTE, note)
+    write_json(target / NOTE, note)
+
+
+def with_dtype(config: dict[str, Any], dtype: str | None) -> dict[str, Any]:
+    """A config.json whose weights are of another dtype; ``None`` means as it is."""
+    if dtype is None:
+        return config
+    kept = {
+        name: with_dtype(value, dtype) if name in {"text_config", "vision_config"} else value
+        for name, value in config.items()
+        if name != "torch_dtype"
+    }
+    return {**kept, "dtype": dtype}
+
+
+def write_json(file: Path, document: Mapping[str, Any] | list[Any]) -> None:
+    """Writes a file of a model."""
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    file.write_text(text, encoding="utf-8")
 
 
 def versions() -> dict[str, str]:
     """Of the libraries, as sentence-transformers calls them."""
     return {name: importlib.metadata.version(each) for name, each in _LIBRARIES.items()}
-
-
-def _config(config: dict[str, Any], dtype: str | None) -> dict[str, Any]:
-    if dtype is None:
-        return config
-    kept = {
-        name: _config(value, dtype) if name in {"text_config", "vision_config"} else value
-        for name, value in config.items()
-        if name != "torch_dtype"
-    }
-    return {**kept, "dtype": dtype}
 
 
 def _preprocessor(config: dict[str, Any], family: Family) -> dict[str, Any]:
@@ -159,11 +166,11 @@ def _write_modules(target: Path, dim: int, tokens: int) -> None:
         "module_input_name": "sentence_embedding",
         "module_output_name": "sentence_embedding",
     }
-    _write(target / "modules.json", modules)
-    _write(target / "sentence_bert_config.json", transformer)
+    write_json(target / "modules.json", modules)
+    write_json(target / "sentence_bert_config.json", transformer)
     for path, config in (("1_Pooling", pooling), ("2_Normalize", normalize)):
         (target / path).mkdir()
-        _write(target / path / "config.json", config)
+        write_json(target / path / "config.json", config)
 
 
 def _prompts(family: Family) -> dict[str, Any]:
@@ -190,8 +197,3 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise EncoderError(f"{file}: holds no object: fetch the model again")
     return found
-
-
-def _write(file: Path, document: Mapping[str, Any] | list[Any]) -> None:
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    file.write_text(text, encoding="utf-8")

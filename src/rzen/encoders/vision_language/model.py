@@ -19,6 +19,7 @@ from rzen.encoders.loading import (
     read_json,
     weights_hash,
 )
+from rzen.encoders.lora.merging import merge
 from rzen.encoders.model_source import ModelSource
 from rzen.encoders.templates import IMAGE_PAD, VIDEO_PAD
 from rzen.encoders.vision_language.pixels import Patching
@@ -60,7 +61,7 @@ def load(
     """Loads a checkpoint of the Qwen2-VL or Qwen3-VL kind.
 
     Args:
-        source: where it is.
+        source: where it is; an adapter is merged into its base.
         described: its config.json and files.
         device: "auto", or one of torch.
         dtype: of weights and activations; "auto" means float32 on a CPU, bfloat16 elsewhere.
@@ -75,7 +76,8 @@ def load(
         raise MissingExtraError(str(error.name), "transformers") from error
     place = device_named(device)
     kind = _dtype(dtype, place)
-    where, local = str(source.folder or source.name), source.folder is not None
+    origin = source.base or source
+    where, local = str(origin.folder or origin.name), origin.folder is not None
     try:
         with quiet():
             network, about = _loaded(AutoModel, where, kind, local)
@@ -84,18 +86,20 @@ def load(
             )
     # Loaders raise whatever their libraries do; the user gets the reason and the way out.
     except Exception as error:
-        raise EncoderError(explain(source, error)) from error
+        raise EncoderError(explain(origin, error)) from error
     if missing := sorted(about["missing_keys"]):
         raise EncoderError(
             f"{where}: {len(missing)} weights are missing, such as {missing[0]}: the download is "
             "not whole, or this is no model of the kind that its config.json says"
         )
+    if source.base is not None:
+        merge(source, network)
     network = network.eval().to(place)
     image_pad, video_pad = tokenizer.convert_tokens_to_ids([IMAGE_PAD, VIDEO_PAD])
     return VisionLanguageModel(
         network=network,
         tokenizer=tokenizer,
-        patching=Patching.of(described.config.get("vision_config", {}), _processor(source)),
+        patching=Patching.of(described.config.get("vision_config", {}), _processor(origin)),
         image_pad=image_pad,
         video_pad=video_pad,
         dim=int(network.get_input_embeddings().weight.shape[1]),
