@@ -23,6 +23,7 @@ from rzen.cli import (
     remove,
     search,
     similar,
+    soup,
     verify,
 )
 from rzen.errors import RzenError
@@ -46,6 +47,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "remove": remove.run,
     "verify": verify.run,
     "export": export.run,
+    "soup": soup.run,
     "config": config.run,
 }
 

@@ -129,7 +129,7 @@ def _mmeb(split: Split, data: Path | None) -> Suite:
             "each set in it"
         )
     if split != "test":
-        raise UsageError(f"{MMEB} has the test split alone: leave out --split")
+        raise UsageError(f"{MMEB} has the test split alone: say --split test")
     here = [each for each in SETS if (data / each.name).is_dir()]
     if not here:
         names = ", ".join(each.name for each in SETS[:3])

@@ -32,6 +32,9 @@ SURFACE = {
     "search": "after before encoder explain help html image index json k min-score minus modality"
     " mode no-group open page path rerank set video where",
     "similar": "encoder help html index json k modality open path set",
+    # How much of each model is the mean itself. --merge: what serves models often takes no adapter.
+    # --greedy chooses by scores, so it has what says which scores: suite, split, limit, data, set.
+    "soup": "data dtype greedy help json limit merge output set split suite weights",
     "verify": "help index json set",
 }
 
