@@ -3,9 +3,9 @@
 python -m benchmarks training_step
 
 Every configuration runs in a process of its own, so that its peak memory is its own. Both sides
-get the same contents, weights, dtype and loss (InfoNCE, in-batch negatives, T = 0.02), and are timed
-from raw contents to gradients: tokenising, patches, both passes. The peer is taken at the better of
-its two ways of cutting batches and at its fastest size; rzen may then use as much memory as that.
+get the same contents, weights, dtype and loss (InfoNCE, in-batch negatives, T = 0.02), and are
+timed from raw contents to gradients: tokenising, patches, both passes. The peer is taken at the
+better of its two ways of cutting batches, at its fastest size; rzen may use as much memory as that.
 """
 
 import json

@@ -19,6 +19,12 @@ pytestmark = [pytest.mark.filterwarnings(each) for each in PEFT_WARNINGS]
 Run = Callable[..., tuple[int, str, str]]
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes of folders that will be gone do not belong into the user's cache."""
+    monkeypatch.setenv("RZEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture(scope="module")
 def adapters(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     place = tmp_path_factory.mktemp("adapters")
@@ -100,7 +106,6 @@ def test_greedy_goes_by_a_suite(
     soup: Run, adapters: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The split that is reported is the one that is chosen by, or the scores are of the base."""
-    monkeypatch.setenv("RZEN_CACHE", str(tmp_path / "cache"))
     asked: list[dict[str, Any]] = []
     words = ["red boat", "green hill", "blue sky", "old house", "tall tree", "long road"]
     data = suite(

@@ -168,10 +168,8 @@ class Lora:
 
     def _shape(self, module: str, a: tuple[int, ...], b: tuple[int, ...]) -> Shape:
         config = self.config
-        rank = config.get("rank_pattern") or {}
-        alpha = config.get("alpha_pattern") or {}
-        said = rank.get(_pattern(rank, module), config.get("r"))
-        top = alpha.get(_pattern(alpha, module), config.get("lora_alpha"))
+        said = self._said("rank_pattern", "r", module)
+        top = self._said("alpha_pattern", "lora_alpha", module)
         if len(a) < 2 or len(b) != len(a) or a[0] != b[1] or math.prod(b[2:]) != 1:
             raise EncoderError(
                 f"{self.folder}: the matrices of {module}, {list(a)} and {list(b)}, do not make a "
@@ -184,10 +182,23 @@ class Lora:
             )
         return Shape(a[0], top / (math.sqrt(a[0]) if config.get("use_rslora") else a[0]), a, b)
 
+    def _said(self, patterns: str, default: str, module: str) -> Any:
+        """What is said of a module, or of all: the first pattern that matches its end, as in PEFT.
 
-def _pattern(patterns: Mapping[str, Any], module: str) -> str:
-    """The key that says something of a module: the first that matches its end, as in PEFT."""
-    return next((key for key in patterns if re.match(rf"(.*\.)?({key})$", module)), module)
+        Raises:
+            EncoderError: if there is no telling.
+        """
+        found = self.config.get(patterns) or {}
+        try:
+            return next(
+                (value for key, value in found.items() if re.match(rf"(.*\.)?({key})$", module)),
+                self.config.get(default),
+            )
+        except (re.error, AttributeError) as error:
+            raise EncoderError(
+                f"{self.folder / CONFIG} says {patterns}={found!r}, which cannot be read: {error}: "
+                "put it right"
+            ) from error
 
 
 def _check(folder: Path, config: Mapping[str, Any]) -> None:

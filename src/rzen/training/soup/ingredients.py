@@ -29,8 +29,11 @@ def shares(weights: Sequence[float] | None, count: int) -> list[float]:
         count: how many ingredients there are.
 
     Raises:
-        UsageError: if they are not one for each, not numbers, negative, or sum to 0.
+        UsageError: if there are no models, or the weights are not one for each, not numbers,
+            negative, or sum to 0.
     """
+    if not count:
+        raise UsageError("there are no models to mix: name their folders")
     if weights is None:
         return [1 / count] * count
     if len(weights) != count:

@@ -41,6 +41,7 @@ def greedy(
         UsageError: as there, or if a score is no number.
     """
     check_new(out)
+    shares(None, len(folders))
     kind_of(folders)
     say = on_step or (lambda _: None)
     named = dict(zip(folders, names(folders), strict=True))

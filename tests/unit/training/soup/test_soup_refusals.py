@@ -70,6 +70,8 @@ Change = dict[str, Any]
         ({"peft_type": "LOHA"}, "peft_type is 'LOHA'"),
         ({"r": 5}, "has rank 4, but adapter_config.json says 5"),
         ({"rank_pattern": {"q_proj": 3}}, "says 3"),
+        ({"rank_pattern": {"(": 3}}, "rank_pattern=.* cannot be read"),
+        ({"alpha_pattern": [3]}, "alpha_pattern=.* cannot be read"),
         ({"lora_alpha": None}, "alpha None"),
         ({"base_model_name_or_path": None}, "does not say which model"),
     ],
@@ -213,6 +215,8 @@ def test_kinds_are_not_mixed(adapters: list[Path], tmp_path: Path) -> None:
 
 def test_folders_that_are_none(adapters: list[Path], tmp_path: Path) -> None:
     """A slip is taken for a name on the hub, or the same run counts twice."""
+    with pytest.raises(UsageError, match="there are no models"):
+        soup([], tmp_path / "soup")
     with pytest.raises(UsageError, match="there is no such folder"):
         soup([adapters[0], tmp_path / "slip"], tmp_path / "soup")
     with pytest.raises(UsageError, match="is given twice"):
