@@ -87,18 +87,6 @@ def _on_top(adapter: ModelSource, below: Description) -> Description:
     )
 
 
-def _on_top(adapter: ModelSource, below: Description) -> Description:
-    assert adapter.folder is not None
-    names = {path.relative_to(adapter.folder).as_posix() for path in _files(adapter.folder)}
-    note = read_json(adapter.folder / NOTE) if NOTE in names else {}
-    return replace(
-        below,
-        files=below.files | names,
-        template=note.get("template", below.template),
-        family=note.get("family", below.family),
-    )
-
-
 def device_named(device: str) -> str:
     """The device that a name means here.
 
