@@ -18,6 +18,7 @@ TEMPLATE = "mini-trained-1"
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+CALIBRATION = "calibration.toml"
 MODEL_TYPE = "rzen-mini"
 
 FEATURES = 1280
