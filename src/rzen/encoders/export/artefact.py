@@ -21,7 +21,7 @@ from rzen.encoders.export.check import Outcome, by_rzen, demand, distances, with
 from rzen.encoders.export.layout import write, write_note
 from rzen.encoders.export.probes import Probe, drawn, of_library, of_templates, once
 from rzen.encoders.export.weights import Dtype
-from rzen.encoders.families import Family, Look
+from rzen.encoders.families import MINI, Family, Look
 from rzen.encoders.loading import describe, hub_folder
 from rzen.encoders.model_source import ModelSource
 from rzen.encoders.registry import Resolved, names, resolve
@@ -84,6 +84,11 @@ def export(
     _check_name(name)
     _check_target(target)
     resolved = resolve(name)
+    if resolved.family is MINI:
+        raise EncoderError(
+            f"{name} is a trained mini: its networks are rzen's own, and nothing else loads them: "
+            "give the folder as it is to  rzen --encoder"
+        )
     say = on_step or (lambda _: None)
     with _aside(target) as folder:
         if resolved.is_ours:

@@ -19,6 +19,9 @@ TEMPLATE = "mini-trained-1"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CALIBRATION = "calibration.toml"
+NAMES = (CONFIG, WEIGHTS)
+"""Files without which there is no model."""
+
 MODEL_TYPE = "rzen-mini"
 
 FEATURES = 1280

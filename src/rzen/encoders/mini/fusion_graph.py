@@ -86,19 +86,16 @@ def _sequence(
     start_mask = g.add("Slice", "token_mask", first, one, axis)
     rest_mask = g.add("Slice", "token_mask", one, last, axis)
     token = g.add("Unsqueeze", g.norm(layout, weights, "pictures", EPSILON), g.integers(1))
-    frames = _frames(g, weights, architecture)
-    open_ = g.add("Expand", g.add("Unsqueeze", "frame_mask", g.integers(2)), _many(g, architecture))
+    frames = _frames(g, weights)
+    # A frame's mask, once for each of its tokens.
+    many = g.integers(1, 1, architecture.cells + 1)
+    open_ = g.add("Expand", g.add("Unsqueeze", "frame_mask", g.integers(2)), many)
     open_ = g.add("Reshape", open_, g.integers(0, -1))
     x = g.add("Concat", start, token, frames, rest, axis=1)
     return x, g.add("Concat", start_mask, start_mask, open_, rest_mask, axis=1)
 
 
-def _many(g: Graph, architecture: Architecture) -> str:
-    """The shape that a mask of frames is expanded to, for each token of a frame."""
-    return g.integers(1, 1, architecture.cells + 1)
-
-
-def _frames(g: Graph, weights: Weights, architecture: Architecture) -> str:
+def _frames(g: Graph, weights: Weights) -> str:
     """Tokens of the frames, each its vector and its cells, (R, T * (K + 1), D)."""
     ones, zeros = g.floats(np.ones(FEATURES)), g.floats(np.zeros(FEATURES))
     scaled = g.add("LayerNormalization", "cells", ones, zeros, epsilon=1e-5)

@@ -152,7 +152,8 @@ class MiniNetwork(nn.Module):
         for layer in cast("nn.ModuleList", self.encoder["layer"]):
             x_RND = layer(x_RND, mask_RN > 0)
         weight_RN1 = mask_RN[..., None]
-        return (x_RND * weight_RN1).sum(1) / weight_RN1.sum(1) + layout_RD
+        mean_RD = (x_RND * weight_RN1).sum(1) / weight_RN1.sum(1)
+        return cast("Tensor", mean_RD + layout_RD)
 
     def _pictures(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Tokens of the frames, each its vector and its cells, (R, T * (K + 1), D), and mask."""

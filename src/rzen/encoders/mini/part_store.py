@@ -96,9 +96,13 @@ def _to_bytes(part: Prepared) -> bytes:
 
 
 def _from_bytes(data: bytes) -> Prepared:
+    from safetensors import SafetensorError  # noqa: PLC0415
     from safetensors.numpy import load  # noqa: PLC0415
 
-    arrays = load(data)
+    try:
+        arrays = load(data)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
     warnings = arrays["warnings"].tobytes().decode()
     return Prepared(
         **{name: arrays[name] for name in _ARRAYS},

@@ -46,7 +46,7 @@ def word_table() -> NDArray[np.float32]:
     """MiniLM's vectors of tokens, (30522, D), which stay as they are."""
     from safetensors import safe_open  # noqa: PLC0415
 
-    with safe_open(assets.minilm_weights(), framework="np") as file:  # type: ignore[no-untyped-call]
+    with safe_open(assets.minilm_weights(), framework="np") as file:
         table: NDArray[np.float32] = file.get_tensor("embeddings.word_embeddings.weight")
     return table
 
