@@ -36,7 +36,9 @@ def adjusted(family: Family, changes: Mapping[str, Any]) -> Family:
 
     def steps(name: str, own: Steps) -> Steps:
         """One step: what authors do before it belongs to their own bounds."""
-        return (Bounds.tokens(*changes[name], side),) if name in changes else own
+        return (
+            (Bounds.tokens(changes[name][0], changes[name][1], side),) if name in changes else own
+        )
 
     return replace(
         family,
