@@ -55,6 +55,8 @@ def _last(steps: Steps, tokens: tuple[int, int] | None, side: int) -> Steps:
 
 
 def _check(family: Family, changes: Mapping[str, Any]) -> None:
+    if not isinstance(changes, Mapping):
+        raise EncoderError(f"look: it is {changes!r}, not a table")
     known = (*_PAIRS, *_NUMBERS)
     for name, value in changes.items():
         if name not in known:

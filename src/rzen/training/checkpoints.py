@@ -89,7 +89,9 @@ class State:
         of_name = {name: parameter for parameter, name in self._names.items()}
         for key, value in moments.items():
             owner, _, name = key.rpartition(_BETWEEN)
-            parameter = of_name[owner]
+            parameter = of_name.get(owner)
+            if parameter is None:  # of a task that the data, which changed, no longer have
+                continue
             # AdamW keeps its count of steps on the CPU.
             place = value if name == "step" else value.to(parameter.device)
             self.optimizer.state[parameter][name] = place

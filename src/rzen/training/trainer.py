@@ -162,8 +162,13 @@ class Trainer:
         """Takes weights and temperatures of another stage; its own checkpoint goes before.
 
         Raises:
-            DataError: if they are of another network.
+            DataError: if they are of another network, or damaged.
         """
+        if not checkpoints.is_whole(checkpoint):
+            raise DataError(
+                f"{checkpoint} is damaged or gone: delete {checkpoint.parents[1]} and run the same "
+                "command again, which trains that stage anew"
+            )
         checkpoints.restore_weights(checkpoint, self.backbone.network)
         checkpoints.restore_temperatures(checkpoint, self._temperatures)
 
@@ -176,7 +181,7 @@ class Trainer:
         """
         progress = self._resumed()
         network = self.backbone.network.train()
-        if progress.step == 0 and self.measure is not None:
+        if progress.step == 0 and progress.best is None and self.measure is not None:
             progress = self._measured(progress)
             self._save(progress)
             network.train()

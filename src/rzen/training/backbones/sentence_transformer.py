@@ -29,12 +29,13 @@ class _Prepared:
     Attributes:
         ready: as the encoder opened it.
         tokens: what it costs.
-        features: of a bare text, which is tokenised where it is read; each (S,).
+        features: of a bare text, which is tokenised where it is read: (S,) each, and what the
+            library says of all texts of a prompt, such as its length.
     """
 
     ready: Ready
     tokens: int
-    features: dict[str, Tensor] | None
+    features: dict[str, Any] | None
 
     @property
     def kind(self) -> str:
@@ -110,7 +111,9 @@ class SentenceTransformerBackbone:
         ready = self._encoder.prepare(content, role=role, instruction=instruction)
         if isinstance(ready.content, dict) and list(ready.content) == ["text"]:
             found = self._encoder.features([ready])
-            rows = {name: each[0] for name, each in found.items() if isinstance(each, Tensor)}
+            rows = {
+                name: each[0] if isinstance(each, Tensor) else each for name, each in found.items()
+            }
             return _Prepared(ready=ready, tokens=len(rows["input_ids"]), features=rows)
         return _Prepared(ready=ready, tokens=ready.tokens, features=None)
 
@@ -140,12 +143,13 @@ class SentenceTransformerBackbone:
             vectors: Tensor = self.network(placed)["sentence_embedding"]
         return normalize(vectors.float(), dim=-1)
 
-    def _padded(self, features: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    def _padded(self, features: Sequence[dict[str, Any]]) -> dict[str, Any]:
         tokenizer = self._encoder.model.tokenizer
         longest = max(len(each["input_ids"]) for each in features)
         is_left = tokenizer.padding_side == "left"
-        found = {}
-        for name in features[0]:
+        found = dict(features[0])
+        tensors = [name for name, each in found.items() if isinstance(each, Tensor)]
+        for name in tensors:
             filler = tokenizer.pad_token_id if name == "input_ids" else 0
             rows = []
             for each in features:
