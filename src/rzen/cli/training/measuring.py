@@ -40,7 +40,9 @@ def measure_with(
             with TemporaryDirectory(prefix="rzen-measure-") as folder:
                 outcome = run(suite, encoder, Path(folder) / "run", limit=settings.limit)
         finally:
-            cache_file(encoder).unlink(missing_ok=True)
+            file = cache_file(encoder)
+            for left in file.parent.glob(f"{file.name}*"):
+                left.unlink(missing_ok=True)
         return {"score": mean_of(outcome), **outcome.groups}
 
     return measure

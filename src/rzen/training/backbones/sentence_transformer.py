@@ -42,7 +42,8 @@ class _Prepared:
         """What may share a call of the model: contents of one prompt and modality, no two clips."""
         if self.ready.clips:
             return f"clip {id(self)}"
-        sort = "chat" if isinstance(self.ready.content, list) else sorted(self.ready.content)
+        content = self.ready.content
+        sort = sorted(content) if isinstance(content, dict) else type(content).__name__
         return f"{self.ready.prompt!r} {sort} {self.features is None}"
 
 
@@ -109,7 +110,8 @@ class SentenceTransformerBackbone:
     def prepare(self, content: Content, role: Role, instruction: str | None) -> _Prepared:
         """See :class:`rzen.training.backbone.Backbone`."""
         ready = self._encoder.prepare(content, role=role, instruction=instruction)
-        if isinstance(ready.content, dict) and list(ready.content) == ["text"]:
+        is_text = isinstance(ready.content, dict) and list(ready.content) == ["text"]
+        if is_text and self._tower is not None:  # others have features of their own forms
             found = self._encoder.features([ready])
             rows = {
                 name: each[0] if isinstance(each, Tensor) else each for name, each in found.items()
