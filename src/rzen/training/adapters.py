@@ -66,6 +66,22 @@ def chosen_layers(network: nn.Module, settings: LoraSettings) -> list[str]:
     return short if means == chosen else chosen
 
 
+def recompute_activations(network: Any) -> None:
+    """Has activations computed twice instead of kept.
+
+    Raises:
+        UsageError: if the network does not offer it.
+    """
+    if not getattr(network, "supports_gradient_checkpointing", False):
+        kind = type(network).__name__
+        raise UsageError(f"gradient_checkpointing: a {kind} does not offer it: leave it out")
+    # Its name until transformers 5.2x, which warns of it.
+    old = "gradient_checkpointing_enable"
+    getattr(network, "activation_checkpointing_enable", getattr(network, old))(
+        {"use_reentrant": False}
+    )
+
+
 def freeze(network: nn.Module, patterns: Sequence[str]) -> None:
     """Leaves some weights as they are.
 

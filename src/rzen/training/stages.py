@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+import torch
+
 from rzen.config import Limits
 from rzen.data.mixture import Mixture
 from rzen.data.sources.row_index import OnProgress
@@ -155,6 +157,8 @@ class Run:
     def _train(self, stage: StageSettings, whole: Mixture, target: Path) -> bool:
         """Trains a stage and writes its model; says whether it came to its end."""
         ranks = self.processes.ranks
+        # New adapters are drawn: alike on all ranks, and whatever was trained before.
+        torch.manual_seed(checkpoints.seed_of(self.recipe.seed, stage.name))
         backbone = open_backbone(self.recipe.network, device=ranks.device, limits=self.limits)
         mixture = stage_mixture(self.recipe, stage, whole)
         sampler = sampler_of(mixture, stage, self.recipe.seed)

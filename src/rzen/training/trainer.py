@@ -326,8 +326,7 @@ class Trainer:
 
     def _seed(self, *numbers: int) -> int:
         """Of random numbers: of its own for each rank, step, batch and chunk."""
-        text = repr((self.seed, self.ranks.rank, *numbers)).encode()
-        return int.from_bytes(checkpoints.short_hash(text), "little") >> 1
+        return checkpoints.seed_of(self.seed, self.ranks.rank, *numbers)
 
     def _demand_numbers(self, seen: Sequence["_Seen"], norm: Tensor, progress: Progress) -> None:
         losses = [float(each.output.loss.detach()) for each in seen if each.output is not None]

@@ -96,11 +96,8 @@ def test_the_note_beside_a_model_is_honoured(tmp_path: Path) -> None:
     content = Content(Image(picture))
     tokens: list[int] = []
     vectors = []
-    for look in (
-        {},
-        {"picture_tokens": [4, 6]},
-        {"picture_tokens": [4, 40], "prompt_tokens": None},
-    ):
+    looks: list[dict[str, Any]] = [{}, {"picture_tokens": [4, 6]}]
+    for look in (*looks, {"picture_tokens": [4, 40], "prompt_tokens": None}):
         if "prompt_tokens" in look:
             look["prompt_tokens"] = tokens[-1] + 20
         note = {"family": "RzenEmbed", "template": "rzen-paper", "look": look}

@@ -17,7 +17,7 @@ from rzen.encoders.registry import Resolved
 from rzen.encoders.transformer import Ready, TransformerEncoder
 from rzen.errors import UsageError
 from rzen.protocols import Encoder
-from rzen.training.adapters import freeze, merged, with_adapters
+from rzen.training.adapters import freeze, merged, recompute_activations, with_adapters
 from rzen.training.settings import NetworkSettings
 from rzen.types import Content, Role
 
@@ -94,7 +94,7 @@ class SentenceTransformerBackbone:
                 "lora nor gradient_checkpointing: leave them out"
             )
         if settings.gradient_checkpointing:
-            self._tower.gradient_checkpointing_enable({"use_reentrant": False})
+            recompute_activations(self._tower)
         if settings.lora is not None:
             self.network[0].model = with_adapters(self._tower, settings.lora)
         else:

@@ -20,7 +20,13 @@ from rzen.encoders.vision_language.inputs import last_tokens, network_inputs
 from rzen.encoders.vision_language.model import VisionLanguageModel, load
 from rzen.encoders.vision_language.prompting import Prompt
 from rzen.protocols import Encoder
-from rzen.training.adapters import freeze, merged, save_adapter, with_adapters
+from rzen.training.adapters import (
+    freeze,
+    merged,
+    recompute_activations,
+    save_adapter,
+    with_adapters,
+)
 from rzen.training.settings import NetworkSettings
 from rzen.types import Content, Role
 
@@ -79,7 +85,7 @@ class VisionLanguageBackbone:
     def _prepare_network(self) -> None:
         network, settings = self._model.network, self._settings
         if settings.gradient_checkpointing:
-            network.gradient_checkpointing_enable({"use_reentrant": False})
+            recompute_activations(network)
         if settings.lora is not None:
             network = with_adapters(network, settings.lora)
         else:

@@ -119,6 +119,15 @@ def test_an_untrained_adapter_changes_nothing() -> None:
     assert abs(vectors(base) - vectors(adapted)).max() == 0
 
 
+def test_activations_that_are_computed_twice() -> None:
+    """A model that trains so, and cannot be measured on the way."""
+    backbone = opened(look=SMALL, lora=LORA, gradient_checkpointing=True)
+    assert abs(by_encoder(backbone.encoder()) - vectors(backbone)).max() < EXACT
+    backbone.network.train()
+    backbone.encode([backbone.prepare(CONTENTS[1], "query", "")])[0, 0].backward()
+    assert any(each.grad is not None for each in backbone.network.parameters())
+
+
 def test_bfloat16_is_near_and_its_vectors_are_float32() -> None:
     """Cosines in bfloat16 are off by 0.004: with a temperature of 0.01 that is 0.4 in the logit."""
     exact = vectors(opened(look=SMALL, lora=LORA))
