@@ -1,6 +1,7 @@
 """Rows for the loop: read, opened and prepared in worker processes, in the sampler's order."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -88,9 +89,11 @@ def batches(
         rows: what is done with an address.
         addresses: of each batch.
         workers: processes; -1 means as many as there are cores, eight at most, and none on a
-            machine of two.
+            machine of two or one that cannot fork.
     """
-    if workers < 0:
+    if sys.platform != "linux":
+        workers = 0
+    elif workers < 0:
         cores = available_cores()
         workers = 0 if cores <= 2 else min(_MOST_WORKERS, cores - 1)
     # The tokenizers' own threads do not survive a fork.
@@ -100,6 +103,8 @@ def batches(
         batch_sampler=_Listed(addresses),
         collate_fn=list,
         num_workers=workers,
+        # What is trained is in memory already, and cannot all be sent to a process.
+        multiprocessing_context="fork" if workers else None,
         prefetch_factor=2 if workers else None,
     )
     return iter(loader)

@@ -119,7 +119,7 @@ class EvaluationSettings(_Section):
     """What is measured while training."""
 
     suite: str = Field("", description="such as rzen-bench; empty: nothing is measured")
-    split: str = "validation"
+    split: Literal["validation", "test"] = "validation"
     limit: int | None = Field(None, gt=0, description="queries of a set, at most")
     every_steps: int = Field(500, gt=0)
     patience: int = Field(

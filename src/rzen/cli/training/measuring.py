@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rzen.evaluation.comparison import RunComparison
@@ -24,11 +24,7 @@ def open_suites(recipe: "Recipe") -> "dict[tuple[str, str], Suite]":
 
     wanted = {(each.evaluation.suite, each.evaluation.split) for each in recipe.stage}
     wanted |= {(recipe.evaluation.suite, split) for split in recipe.evaluation.splits}
-    return {
-        (name, split): open_suite(name, split=cast("Literal['test', 'validation']", split))
-        for name, split in sorted(wanted)
-        if name
-    }
+    return {(name, split): open_suite(name, split=split) for name, split in sorted(wanted) if name}
 
 
 def measure_with(
@@ -44,7 +40,9 @@ def measure_with(
             with TemporaryDirectory(prefix="rzen-measure-") as folder:
                 outcome = run(suite, encoder, Path(folder) / "run", limit=settings.limit)
         finally:
-            cache_file(encoder).unlink(missing_ok=True)
+            file = cache_file(encoder)
+            for left in file.parent.glob(f"{file.name}*"):
+                left.unlink(missing_ok=True)
         return {"score": mean_of(outcome), **outcome.groups}
 
     return measure
