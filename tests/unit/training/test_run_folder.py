@@ -5,34 +5,18 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from full_disk import files_of
 from rzen.errors import DataError, UsageError
 from rzen.training import run_folder
 from rzen.training.run_folder import StepLog, begin, held, read_json, write_aside
 
 RECIPE: dict[str, Any] = {"seed": 1, "stage": [{"name": "first", "steps": 3}, {"name": "second"}]}
 DATA = {"pairs": "abc"}
-
-
-@contextmanager
-def files_of(size: int) -> Iterator[None]:
-    """Files may not grow beyond so many bytes: what a full disk looks like."""
-    import resource
-
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    held_ = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, held_)
 
 
 def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
