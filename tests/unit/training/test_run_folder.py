@@ -19,9 +19,15 @@ RECIPE: dict[str, Any] = {"seed": 1, "stage": [{"name": "first", "steps": 3}, {"
 DATA = {"pairs": "abc"}
 
 
+def begun(folder: Path) -> None:
+    """A run that has come to its first checkpoint."""
+    assert begin(folder, RECIPE, DATA, allow_changes=False) == []
+    (folder / "first" / "checkpoints" / "step-00000001").mkdir(parents=True)
+
+
 def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
     """A run that goes on with other settings or other rows, and nobody notices."""
-    assert begin(tmp_path, RECIPE, DATA, allow_changes=False) == []
+    begun(tmp_path)
     assert begin(tmp_path, RECIPE, DATA, allow_changes=False) == []
     other = {"seed": 2, "stage": [{"name": "first", "steps": 4}, {"name": "second"}], "new": None}
     lines = [
@@ -40,9 +46,17 @@ def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
     assert begin(tmp_path, other, {"pairs": "abd", "more": "x"}, allow_changes=False) == []
 
 
+def test_a_slip_may_be_mended(tmp_path: Path) -> None:
+    """A misspelt base, which ended the run at once, holds its folder for ever."""
+    assert begin(tmp_path, RECIPE, DATA, allow_changes=False) == []
+    other = {**RECIPE, "seed": 2}
+    assert begin(tmp_path, other, DATA, allow_changes=False) == []
+    assert json.loads((tmp_path / "run.json").read_text())["recipe"] == other
+
+
 def test_lists_of_another_length_are_shown_whole(tmp_path: Path) -> None:
     """A stage that was added is no difference of the stages that both have."""
-    begin(tmp_path, RECIPE, DATA, allow_changes=False)
+    begun(tmp_path)
     (line,) = begin(tmp_path, {**RECIPE, "stage": []}, DATA, allow_changes=True)
     assert line.startswith("recipe.stage: [{")
     assert line.endswith("-> []")
@@ -50,7 +64,7 @@ def test_lists_of_another_length_are_shown_whole(tmp_path: Path) -> None:
 
 def test_newer_libraries_are_no_change(tmp_path: Path) -> None:
     """An update of Python ends all runs; the versions are written down, and do not count."""
-    begin(tmp_path, RECIPE, DATA, allow_changes=False)
+    begun(tmp_path)
     file = tmp_path / "run.json"
     held_ = json.loads(file.read_text())
     assert {"rzen", "python", "torch", "peft"} <= held_["versions"].keys()
@@ -61,6 +75,7 @@ def test_newer_libraries_are_no_change(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"recipe": 1}', "\xff"])
 def test_a_damaged_run_file_is_named(tmp_path: Path, text: str) -> None:
     """A traceback of a file that was cut off, or a run that begins over its own checkpoints."""
+    begun(tmp_path)
     (tmp_path / "run.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError, match=r"cannot read or write .*run\.json"):
         begin(tmp_path, RECIPE, DATA, allow_changes=True)
