@@ -37,6 +37,13 @@ template = "rzen-paper"
 look = {{ picture_tokens = [4, 4] }}
 lora = {{ rank = 4, alpha = 8 }}
 """
+SHORT = NETWORK.replace("rzen-paper", "rzen-release")  # a third of the tokens
+DEFAULTS = """
+[defaults]
+batch = { size = 4, chunk_tokens = 200 }
+optimizer = { learning_rate = 5e-3 }
+loss = { alpha = 0, false_negatives = "none" }
+"""
 DATA = """
 [[data.source]]
 kind = "jsonl"
@@ -121,21 +128,21 @@ def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
 class Heard:
     """Keeps what a run says."""
 
-    stages: list[tuple[str, int]] = field(default_factory=list)
+    stages: list[tuple[str, int, int]] = field(default_factory=list)
     reports: list[tuple[str, StepReport]] = field(default_factory=list)
-    failed: list[FailedRow] = field(default_factory=list)
+    failed: list[tuple[str, FailedRow]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     measured: list[tuple[str, int, Mapping[str, float]]] = field(default_factory=list)
     saved: list[Path] = field(default_factory=list)
 
     def on_stage(self, name: str, steps: int, mixture: Mixture) -> None:
-        self.stages.append((name, steps))
+        self.stages.append((name, steps, len(mixture)))
 
     def on_step(self, stage: str, report: StepReport) -> None:
         self.reports.append((stage, report))
 
     def on_failed(self, stage: str, row: FailedRow) -> None:
-        self.failed.append(row)
+        self.failed.append((stage, row))
 
     def on_warning(self, text: str) -> None:
         self.warnings.append(text)
@@ -180,6 +187,13 @@ def train(
         allow_changes=allow_changes,
     )
     return Ran(work.run(), heard, work)
+
+
+def written(folder: Path, text: str) -> Path:
+    """A recipe beside its data."""
+    file = folder / "recipe.toml"
+    file.write_text(text)
+    return file
 
 
 def logged(folder: Path) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 The curve is that of a tiny Qwen2-VL with adapters on pictures and texts: a stage without masks and
 weights, then one with the whole loss, two tasks in turns. It was not published by anybody; it is
-what this code gave when its parts had been checked one by one, so a change of it has to be explained.
+what this code gave when its parts had been checked one by one; a change has to be explained.
 To write it anew:  PYTHONPATH=src:tests python tests/golden/test_training_curve.py
 """
 
@@ -152,6 +152,11 @@ def gradients(backbone: VisionLanguageBackbone) -> dict[str, Tensor]:
     }
 
 
+def encoded(backbone: VisionLanguageBackbone, batch: LocalBatch, chunk: Sequence[int]) -> Tensor:
+    contents: list[Any] = batch.contents
+    return backbone.encode([contents[at] for at in chunk])
+
+
 def cached(
     backbone: VisionLanguageBackbone,
     batch: LocalBatch,
@@ -159,7 +164,7 @@ def cached(
     chunks: Sequence[Sequence[int]],
 ) -> tuple[float, dict[str, Tensor]]:
     value = gradient_cache.backward(
-        lambda chunk: backbone.encode([batch.contents[at] for at in chunk]),
+        lambda chunk: encoded(backbone, batch, chunk),
         chunks,
         loss,
         shape=(len(batch.contents), backbone.dim),
@@ -179,7 +184,7 @@ def plain(
     pieces = []
     for number, chunk in enumerate(chunks):
         torch.manual_seed(SEEDS + number)
-        pieces.append(backbone.encode([batch.contents[at] for at in chunk]))
+        pieces.append(encoded(backbone, batch, chunk))
     order = torch.tensor([at for chunk in chunks for at in chunk])
     value = loss(torch.cat(pieces)[torch.argsort(order)])
     value.backward()
@@ -225,7 +230,8 @@ def test_dropout_is_drawn_alike_in_both_passes(
     language.layers[0].self_attn.register_forward_pre_hook(lambda *_: read.append(1))
     assert_same(cached(recomputed, batch, loss, chunks), peer)
     # Without a graph, with one, and once more for the gradient; the last chunk only twice.
-    has_pictures = [any(batch.contents[at].shown for at in chunk) for chunk in chunks]
+    contents: list[Any] = batch.contents
+    has_pictures = [any(contents[at].shown for at in chunk) for chunk in chunks]
     assert len(read) == 3 * len(chunks) - 1, "activations were kept"
     assert len(seen) == 3 * sum(has_pictures) - has_pictures[-1]
     without = plain(opened(), batch, loss, chunks)

@@ -99,8 +99,8 @@ def begin(
     file = folder / RUN
     mine = {"recipe": recipe, "data": dict(data), "versions": versions()}
     try:
-        if not file.exists():
-            write_json(file, mine)
+        if not any(folder.glob("*/checkpoints/*")):
+            write_json(file, mine)  # whatever was tried before: nothing came of it
             return []
         held = json.loads(file.read_text(encoding="utf-8"))
         changed = list(_differences({k: held[k] for k in ("recipe", "data")}, mine))

@@ -5,13 +5,12 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from full_disk import files_of
 from rzen.errors import DataError, UsageError
 from rzen.training import run_folder
 from rzen.training.run_folder import StepLog, begin, held, read_json, write_aside
@@ -20,24 +19,15 @@ RECIPE: dict[str, Any] = {"seed": 1, "stage": [{"name": "first", "steps": 3}, {"
 DATA = {"pairs": "abc"}
 
 
-@contextmanager
-def files_of(size: int) -> Iterator[None]:
-    """Files may not grow beyond so many bytes: what a full disk looks like."""
-    import resource
-
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    held_ = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, held_)
+def begun(folder: Path) -> None:
+    """A run that has come to its first checkpoint."""
+    assert begin(folder, RECIPE, DATA, allow_changes=False) == []
+    (folder / "first" / "checkpoints" / "step-00000001").mkdir(parents=True)
 
 
 def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
     """A run that goes on with other settings or other rows, and nobody notices."""
-    assert begin(tmp_path, RECIPE, DATA, allow_changes=False) == []
+    begun(tmp_path)
     assert begin(tmp_path, RECIPE, DATA, allow_changes=False) == []
     other = {"seed": 2, "stage": [{"name": "first", "steps": 4}, {"name": "second"}], "new": None}
     lines = [
@@ -56,9 +46,17 @@ def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
     assert begin(tmp_path, other, {"pairs": "abd", "more": "x"}, allow_changes=False) == []
 
 
+def test_a_slip_may_be_mended(tmp_path: Path) -> None:
+    """A misspelt base, which ended the run at once, holds its folder for ever."""
+    assert begin(tmp_path, RECIPE, DATA, allow_changes=False) == []
+    other = {**RECIPE, "seed": 2}
+    assert begin(tmp_path, other, DATA, allow_changes=False) == []
+    assert json.loads((tmp_path / "run.json").read_text())["recipe"] == other
+
+
 def test_lists_of_another_length_are_shown_whole(tmp_path: Path) -> None:
     """A stage that was added is no difference of the stages that both have."""
-    begin(tmp_path, RECIPE, DATA, allow_changes=False)
+    begun(tmp_path)
     (line,) = begin(tmp_path, {**RECIPE, "stage": []}, DATA, allow_changes=True)
     assert line.startswith("recipe.stage: [{")
     assert line.endswith("-> []")
@@ -66,7 +64,7 @@ def test_lists_of_another_length_are_shown_whole(tmp_path: Path) -> None:
 
 def test_newer_libraries_are_no_change(tmp_path: Path) -> None:
     """An update of Python ends all runs; the versions are written down, and do not count."""
-    begin(tmp_path, RECIPE, DATA, allow_changes=False)
+    begun(tmp_path)
     file = tmp_path / "run.json"
     held_ = json.loads(file.read_text())
     assert {"rzen", "python", "torch", "peft"} <= held_["versions"].keys()
@@ -77,6 +75,7 @@ def test_newer_libraries_are_no_change(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"recipe": 1}', "\xff"])
 def test_a_damaged_run_file_is_named(tmp_path: Path, text: str) -> None:
     """A traceback of a file that was cut off, or a run that begins over its own checkpoints."""
+    begun(tmp_path)
     (tmp_path / "run.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError, match=r"cannot read or write .*run\.json"):
         begin(tmp_path, RECIPE, DATA, allow_changes=True)
