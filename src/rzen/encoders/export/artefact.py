@@ -144,7 +144,8 @@ def _by_template(job: _Job) -> Exported:
     job.say("writing weights")
     weights.copy(origin, job.folder, job.dtype)
     write(origin, job.folder, family, template, dim=dim, dtype=job.dtype)
-    write_note(job.folder, family, template, _PLACED if template.positions == "1d" else None)
+    differs = _PLACED if template.positions == "1d" else None
+    write_note(job.folder, family, template, described.look, differs)
     is_rounded = weights.rounds(origin, job.dtype)
     should_ND = _expressed(job, template, is_rounded, probes, pictures)
     job.say("encoding the probes without rzen")
