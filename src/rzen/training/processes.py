@@ -50,7 +50,9 @@ class Processes:
             project_config=place,
             kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
         )
-        own = str(self._accelerator.device)
+        # The CPU of the second of several processes is called cpu:1, and is the same one.
+        is_cpu = self._accelerator.device.type == "cpu"
+        own = "cpu" if is_cpu else str(self._accelerator.device)
         is_named = device not in {"auto", "cpu"} and self._accelerator.num_processes == 1
         self.ranks = Ranks(
             rank=self._accelerator.process_index,
