@@ -55,6 +55,16 @@ class NetworkSettings(_Section):
         False, description="compute activations twice instead of keeping them"
     )
 
+    def arithmetic(self, device: str) -> Literal["float32", "bfloat16"]:
+        """The dtype that the network computes in on a device.
+
+        >>> NetworkSettings(base="mini").arithmetic("cuda:0")
+        'bfloat16'
+        """
+        if self.precision != "auto":
+            return self.precision
+        return "float32" if device.startswith("cpu") else "bfloat16"
+
 
 class BatchSettings(_Section):
     """What one step sees. The pool of negatives is always the whole global batch."""
