@@ -16,7 +16,7 @@ def without_weights() -> Iterator[None]:
     from transformers import PreTrainedModel  # noqa: PLC0415
     from transformers.models.auto import auto_factory  # noqa: PLC0415
 
-    def build(cls: Any, name: str, *, config: Any, dtype: Any = "auto", **options: Any) -> Any:
+    def build(cls: Any, name: str, /, *, config: Any, dtype: Any = "auto", **options: Any) -> Any:
         del name, options
         if dtype == "auto":
             dtype = getattr(config, "dtype", None) or torch.float32
@@ -25,10 +25,11 @@ def without_weights() -> Iterator[None]:
         with torch.device("meta"):
             return make(config, dtype=kind)
 
-    automatic = auto_factory._BaseAutoModelClass
-    held = {each: each.__dict__["from_pretrained"] for each in (automatic, PreTrainedModel)}
+    automatic: Any = auto_factory._BaseAutoModelClass
+    plain: Any = PreTrainedModel
+    held = {each: each.__dict__["from_pretrained"] for each in (automatic, plain)}
     for each in held:
-        each.from_pretrained = classmethod(build)  # type: ignore[assignment,method-assign]
+        each.from_pretrained = classmethod(build)
     try:
         yield
     finally:
