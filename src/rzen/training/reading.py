@@ -69,6 +69,7 @@ class Rows(Dataset[Row | FailedRow]):
             task=self.tasks[example.task],
             part=part,
             query=query,
+            own_key=self.key(example.query, told),
             documents=documents,
             positives=positives,
             lost=tuple(lost),

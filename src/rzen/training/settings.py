@@ -91,6 +91,9 @@ class OptimizerSettings(_Section):
     """AdamW (Loshchilov & Hutter, arXiv 1711.05101) and its schedule."""
 
     learning_rate: float = Field(2e-4, gt=0, description="at its peak (the paper's, for LoRA)")
+    rates: dict[str, PositiveFloat] = Field(
+        {}, description="pattern of weights -> their own peak; the first that matches counts"
+    )
     schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="after warm-up")
     # [open] VLM2Vec warms up over about this share.
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps")

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+import torch
+
 from rzen.config import Limits
 from rzen.data.mixture import Mixture
 from rzen.data.sources.row_index import OnProgress
@@ -141,6 +143,8 @@ class Run:
     def _train(self, stage: StageSettings, target: Path) -> bool:
         """Trains a stage and writes its model; says whether it came to its end."""
         ranks = self.processes.ranks
+        # New weights (of adapters, say) are the same on every rank and in every run.
+        torch.manual_seed(self.recipe.seed)
         backbone = open_backbone(self.recipe.network, device=ranks.device, limits=self.limits)
         mixture = self._mixture(stage)
         sampler = sampler_of(mixture, stage, self.recipe.seed)

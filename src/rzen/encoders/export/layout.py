@@ -80,19 +80,27 @@ def write(
 
 
 def write_note(
-    target: Path, family: Family, template: Template | None, differs: str | None = None
+    target: Path,
+    family: Family,
+    template: Template | None,
+    *,
+    look: Mapping[str, Any] | None = None,
+    differs: str | None = None,
 ) -> None:
-    """Writes what rzen itself reads: the family, and the template that gives the true vectors.
+    """Writes what rzen itself reads: whose the model is, and how it is asked for its true vectors.
 
     Args:
         target: the exported folder.
         family: of the model.
         template: its template; ``None`` where sentence-transformers runs it.
+        look: how it was trained to look, where that is not as its family does.
         differs: what plain sentence-transformers gives otherwise.
     """
-    note = {"family": family.name}
+    note: dict[str, Any] = {"family": family.name}
     if template is not None:
         note["template"] = template.name
+    if look:
+        note["look"] = dict(look)
     if differs:
         note["plain_sentence_transformers"] = differs
     write_json(target / NOTE, note)

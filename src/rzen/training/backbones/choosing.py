@@ -1,6 +1,9 @@
 """From a base to the backbone that trains it."""
 
+from pathlib import Path
+
 from rzen.config import Limits
+from rzen.encoders.families import MINI
 from rzen.encoders.registry import resolve
 from rzen.training.backbone import Backbone
 from rzen.training.settings import NetworkSettings
@@ -23,7 +26,11 @@ def open_backbone(
         UsageError: if a setting does not go with it.
         MissingExtraError: if an optional library is not installed.
     """
+    if settings.base == MINI.name:
+        return _mini(settings, None, limits)
     found = resolve(settings.base)
+    if found.family is MINI:
+        return _mini(settings, found.source.folder, limits)
     if found.is_ours:
         from rzen.training.backbones.vision_language import (  # noqa: PLC0415
             VisionLanguageBackbone,
@@ -39,3 +46,9 @@ def open_backbone(
     return SentenceTransformerBackbone(
         found, settings, device=device, limits=limits, is_outline=is_outline
     )
+
+
+def _mini(settings: NetworkSettings, folder: Path | None, limits: Limits) -> Backbone:
+    from rzen.training.backbones.mini import MiniBackbone  # noqa: PLC0415
+
+    return MiniBackbone(settings, folder, limits)
