@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validato
 from rzen.training.losses import FalseNegatives
 from rzen.training.temperatures import TemperatureSettings
 
+_CHUNK_TOKENS = {"cpu": 4_096, "cuda": 32_768}
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +87,15 @@ class BatchSettings(_Section):
     # [open] As many as MMEB's rows and most miners give; each costs as much as a positive.
     hard_negatives: int = Field(4, ge=0, description="of a row, at most")
     positives: int = Field(1, ge=1, description="of a row, at most")
+
+    def room(self, device: str) -> int:
+        """Tokens that are encoded at once on a device, with padding.
+
+        >>> BatchSettings().room("cuda:1")
+        32768
+        """
+        kind = device.partition(":")[0]
+        return self.chunk_tokens or _CHUNK_TOKENS.get(kind, _CHUNK_TOKENS["cpu"])
 
 
 class OptimizerSettings(_Section):

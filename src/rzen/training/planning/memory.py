@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rzen.training.planning.network import NetworkFacts
 from rzen.training.planning.steps import StepCost
+from rzen.training.reading import PREFETCHED, processes
 from rzen.training.settings import StageSettings
 
 # Gradients in float32, and two moments of AdamW beside the weights themselves.
@@ -14,7 +15,6 @@ _CUDA_OVERHEAD = 1 << 30  # context, libraries and fragments of the allocator
 _LIBRARIES = 700 << 20  # Python, torch and transformers, in the main process
 _WORKER = 150 << 20  # that a loader's process has to itself
 _ROW = 64  # of the plan of batches, for each row of the mixture
-_PREFETCHED = 2  # batches of each loader's process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +90,12 @@ class Disk:
         return self.checkpoint * self.checkpoints + self.model
 
 
-def memory_of(
+def memory_of(  # noqa: PLR0913 (one parameter a fact)
     facts: NetworkFacts,
     stage: StageSettings,
     cost: StepCost,
     *,
     device: str,
-    workers: int,
     ranks: int,
     rows: int,
     is_merged: bool,
@@ -108,12 +107,12 @@ def memory_of(
         stage: its settings.
         cost: the largest figures of its steps.
         device: where the network is.
-        workers: the loader's processes.
         ranks: processes in all; they share the vectors.
         rows: of the mixture.
         is_merged: whether the model is saved whole though adapters are trained.
     """
     documents = cost.contents - cost.queries
+    workers = processes(stage.workers)
     mixed = facts.is_mixed and facts.state_bytes != 2
     gathered = _VECTORS if ranks > 1 else _VECTORS - 1
     return Memory(
@@ -124,7 +123,7 @@ def memory_of(
         loss=4 * gathered * cost.contents * facts.dim + 4 * _SCORES * cost.queries * documents,
         overhead=_CUDA_OVERHEAD if device.startswith("cuda") else 0,
         waiting=cost.waiting,
-        prefetched=workers * _PREFETCHED * cost.waiting,
+        prefetched=workers * PREFETCHED * cost.waiting,
         processes=_LIBRARIES + workers * _WORKER,
         index=_ROW * rows,
         saving=max(_MOMENTS * facts.trained, 4 * facts.parameters if is_merged else 0),

@@ -1,7 +1,7 @@
 """The steps that a stage will take, walked through in lengths: batches, chunks, what they cost."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class StepCost:
         operations: of the busiest rank, all passes.
         kept: bytes of the largest graph, with what goes into it.
         waiting: bytes that wait on the host of the busiest rank, for one batch.
+        reading: seconds of one process that prepares the rows of the busiest rank.
     """
 
     tokens: int
@@ -42,6 +43,7 @@ class StepCost:
     operations: float
     kept: int
     waiting: int
+    reading: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,6 +108,7 @@ class Walk:
             operations=sum(each.operations for each in costs),
             kept=max(each.kept for each in costs),
             waiting=max(each.waiting for each in costs),
+            reading=sum(each.reading for each in costs),
         )
 
     def _batch(self, batch: GlobalBatch, generator: np.random.Generator) -> StepCost:
@@ -130,7 +133,12 @@ class Walk:
             operations=max(operations) + loss,
             kept=max((each.kept + each.inputs for some in chunks for each in some), default=0),
             waiting=max(sum(each.bytes for each in contents) for _, contents in of_ranks),
+            reading=self._reading(batch) / self.ranks,
         )
+
+    def _reading(self, batch: GlobalBatch) -> float:
+        parts: list[int] = batch.sub_batch_B.tolist()
+        return sum(self.sampled[batch.groups[part]].seconds_per_row for part in parts)
 
     def _contents(
         self, batch: GlobalBatch, own: GlobalBatch, generator: np.random.Generator
@@ -174,6 +182,8 @@ def mean_of(costs: Sequence[StepCost], name: str) -> float:
     return float(np.mean([getattr(each, name) for each in costs])) if costs else 0.0
 
 
-def most_of(costs: Sequence[StepCost], name: str) -> int:
-    """The largest of one figure."""
-    return int(max((getattr(each, name) for each in costs), default=0))
+def largest_of(costs: Sequence[StepCost]) -> StepCost:
+    """The largest of each figure."""
+    return StepCost(
+        **{each.name: max(getattr(cost, each.name) for cost in costs) for each in fields(StepCost)}
+    )

@@ -54,7 +54,7 @@ class TypicalRows:
         if spec.kind == "video-captions":
             self._negatives = NEGATIVES if spec.negatives is None else spec.negatives
         self._said = spec.instruction, spec.document_instruction
-        self.tasks = (_task(spec),)
+        self.tasks: tuple[str, ...] = (_task(spec),)
         self.task_N = np.zeros(rows, np.int16)
         self.positive_N = np.arange(rows, dtype=np.int64)
         example = self[0]

@@ -1,10 +1,8 @@
-"""What a chunk of contents costs: products, numbers that are kept for the way back.
+"""What a chunk of contents costs: operations, and numbers that are kept for the way back.
 
-A position's product with a matrix of n numbers takes 2 n operations. On the way back the gradient of
-the inputs takes as many, and that of the matrix as many again where it is trained: adapters spare
-the latter. Scores and sums of attention take 4 positions^2 width, twice that on the way back.
-
-Shape suffixes: none; everything here is a number.
+A position's product with a matrix of n numbers takes 2 n operations. On the way back the gradient
+of the inputs takes as many, and that of the matrix as many again where it is trained: adapters
+spare the latter. Scores and sums of attention take 4 positions^2 width, twice that on the way back.
 """
 
 from collections.abc import Iterator, Sequence
