@@ -161,7 +161,7 @@ def _memory(model: str, quick: bool) -> Section:
     ]
 
     def working(each: dict[str, Any]) -> float:
-        return (each["peak"] - each["host"]) / 2**20
+        return float(each["peak"] - each["host"]) / 2**20
 
     return Section(
         title="Memory by the size of the global batch",

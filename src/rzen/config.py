@@ -172,8 +172,8 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(argument)
 
 
-def parse_override(text: str) -> tuple[str, Any]:
-    """Splits the ``a.b=c`` of ``--set``; the value is read as TOML where it is TOML, else as text.
+def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
+    """Splits the ``a.b=c`` of an option; the value is read as TOML where it is TOML, else as text.
 
     >>> parse_override("search.k=20"), parse_override("encoder=mini")
     (('search.k', 20), ('encoder', 'mini'))
@@ -183,7 +183,8 @@ def parse_override(text: str) -> tuple[str, Any]:
     """
     name, sign, value = text.partition("=")
     if not sign or not name.strip():
-        raise UsageError(f"--set wants NAME=VALUE, for example search.k=20 (got {text!r})")
+        example = "search.k=20" if option == "--set" else "network.base=mini"
+        raise UsageError(f"{option} wants NAME=VALUE, for example {example} (got {text!r})")
     return name.strip(), _value(value.strip())
 
 

@@ -69,7 +69,7 @@ class Mixture:
 
     def __init__(self, spec: MixtureSpec, sources: Sequence[Source]) -> None:
         if not sources:
-            raise DataError("the mixture is empty: give it a [[source]]")
+            raise DataError("the mixture is empty: give it a source, [[data.source]] in a recipe")
         _check_names(sources)
         self.spec = spec
         self.sources = tuple(sources)

@@ -7,6 +7,7 @@ from typing import Any
 from rzen.encoders.families import Family, Look, Steps
 from rzen.encoders.sizes import Bounds
 from rzen.errors import EncoderError
+from rzen.types import MediaBudget
 
 _PAIRS = ("picture_tokens", "frame_tokens")
 _NUMBERS = ("frames", "fps", "prompt_tokens")
@@ -48,15 +49,26 @@ def adjusted(family: Family, changes: Mapping[str, Any]) -> Family:
             tokens=int(changes.get("prompt_tokens", look.tokens)),
             template=look.template,
         ),
-        budget=replace(
-            family.budget,
-            frames=int(changes.get("frames", family.budget.frames)),
-            fps=float(changes.get("fps", family.budget.fps)),
-        ),
+        budget=_budget(family.budget, changes, side),
+    )
+
+
+def _budget(budget: MediaBudget, changes: Mapping[str, Any], side: int) -> MediaBudget:
+    """What decoders deliver: no less than the model is shown."""
+    picture, frame = (changes.get(name, (0, 0))[1] * side * side for name in _PAIRS)
+    return replace(
+        budget,
+        image_pixels=max(budget.image_pixels, picture),
+        page_pixels=max(budget.page_pixels, picture),
+        frame_pixels=max(budget.frame_pixels, frame),
+        frames=int(changes.get("frames", budget.frames)),
+        fps=float(changes.get("fps", budget.fps)),
     )
 
 
 def _check(family: Family, changes: Mapping[str, Any]) -> None:
+    if not isinstance(changes, Mapping):
+        raise EncoderError(f"look: it is {changes!r}, not a table")
     known = (*_PAIRS, *_NUMBERS)
     for name, value in changes.items():
         if name not in known:

@@ -33,6 +33,7 @@ _PATCH = 28 * 28  # pixels of one token, about, in the models this is mostly use
 _CHUNK = 32  # contents whose pixels are held at once
 _BATCH_TOKENS = {"cpu": 4_096, "cuda": 16_384}
 _BATCH_ITEMS = 32
+_LONGEST = 8192  # of models that know no end
 _CHARS_PER_TOKEN = 10  # at most, about: longer texts are cut before they are counted
 
 
@@ -255,7 +256,8 @@ class TransformerEncoder:
                 f"{self.fingerprint.encoder} takes one text or one picture at a time, not "
                 f"{len(pieces)} parts: give them one by one"
             )
-        return dict(pieces)
+        # Tables of word vectors and the like take bare texts, and open nothing.
+        return dict(pieces) if hasattr(self._model[0], "processor") else pieces[0][1]
 
     def _piece(self, part: OpenPart) -> tuple[str, Any]:
         from PIL import Image  # noqa: PLC0415
@@ -278,7 +280,8 @@ class TransformerEncoder:
     @property
     def _longest(self) -> int:
         """Tokens of one content, at most."""
-        return int(self._model.max_seq_length or 8192)
+        longest = self._model.max_seq_length or math.inf  # which tables of words say, too
+        return int(longest) if math.isfinite(longest) else _LONGEST
 
     def _warn_of_length(self, row: int, parts: Sequence[OpenPart], rows: Rows) -> None:
         text = "".join(part.text for part in parts if not (part.pixels and self._sees))

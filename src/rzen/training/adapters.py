@@ -68,6 +68,22 @@ def chosen_layers(network: nn.Module, settings: LoraSettings) -> list[str]:
     return short if means == chosen else chosen
 
 
+def recompute_activations(network: Any) -> None:
+    """Has activations computed twice instead of kept.
+
+    Raises:
+        UsageError: if the network does not offer it.
+    """
+    if not getattr(network, "supports_gradient_checkpointing", False):
+        kind = type(network).__name__
+        raise UsageError(f"gradient_checkpointing: a {kind} does not offer it: leave it out")
+    # Its name until transformers 5.2x, which warns of it.
+    old = "gradient_checkpointing_enable"
+    getattr(network, "activation_checkpointing_enable", getattr(network, old))(
+        {"use_reentrant": False}
+    )
+
+
 def freeze(network: nn.Module, patterns: Sequence[str]) -> None:
     """Leaves some weights as they are.
 
@@ -87,21 +103,21 @@ def freeze(network: nn.Module, patterns: Sequence[str]) -> None:
         raise UsageError("frozen: nothing is left to train: name fewer weights")
 
 
-def merged(network: nn.Module) -> nn.Module:
+def merged(network: nn.Module) -> Any:
     """A copy on the CPU without adapters: added to the weights in float32, and rounded once.
 
     Merging in bfloat16 would round every weight a second time (scores fall: colpali's issue 282).
     A network without adapters is copied as it is.
     """
-    dtypes = {name: each.dtype for name, each in network.named_parameters()}
-    whole: Any = copy.deepcopy(network).cpu().float()
-    if not hasattr(whole, "merge_and_unload"):
-        plain: nn.Module = whole.to(next(iter(dtypes.values())))
-        return plain
-    base_dtypes = {name: kind for name, kind in dtypes.items() if "lora_" not in name}
-    (dtype,) = set(base_dtypes.values())
-    plain = whole.merge_and_unload()
-    return plain.to(dtype)
+    dtypes = [each.dtype for name, each in network.named_parameters() if "lora_" not in name]
+    device = next(network.parameters()).device
+    network.cpu()  # where there is room for a second one
+    try:
+        whole: Any = copy.deepcopy(network).float()
+    finally:
+        network.to(device)
+    plain = whole.merge_and_unload() if hasattr(whole, "merge_and_unload") else whole
+    return plain.to(dtypes[0])
 
 
 def save_adapter(network: Any, folder: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rzen.data.mixture import SourceFacts
+from rzen.encoders.model_source import HUB_NAME
 from rzen.training.recipe import Recipe
 from rzen.training.run_folder import versions
 from rzen.training.settings import StageSettings
@@ -118,7 +119,7 @@ def with_scores(text: str, scores: Sequence[Score]) -> str:
 
 def _front(recipe: Recipe, base: str) -> list[str]:
     lines = ["---", "library_name: rzen", "pipeline_tag: sentence-similarity"]
-    if not Path(base).is_absolute():
+    if HUB_NAME.fullmatch(base):
         lines.append(f"base_model: {base}")
     if recipe.licence:
         # As JSON, which YAML reads: a name may hold anything.

@@ -89,7 +89,9 @@ class State:
         of_name = {name: parameter for parameter, name in self._names.items()}
         for key, value in moments.items():
             owner, _, name = key.rpartition(_BETWEEN)
-            parameter = of_name[owner]
+            parameter = of_name.get(owner)
+            if parameter is None:  # of a task that the data, which changed, no longer have
+                continue
             # AdamW keeps its count of steps on the CPU.
             place = value if name == "step" else value.to(parameter.device)
             self.optimizer.state[parameter][name] = place
@@ -249,9 +251,10 @@ def _read_state(checkpoint: Path) -> dict[str, Any]:
     return found
 
 
-def short_hash(text: bytes) -> bytes:
-    """Eight bytes that hang on all of it."""
-    return hashlib.blake2b(text, digest_size=8).digest()
+def seed_of(*parts: int | str) -> int:
+    """A seed that hangs on all parts: random numbers need no place in a checkpoint."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
 
 
 def _hash(file: Path) -> str:

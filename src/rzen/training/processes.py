@@ -5,11 +5,15 @@ machine or many, and every tracker that it knows is a name away.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from rzen.errors import MissingExtraError, UsageError
 from rzen.training.ranks import Ranks
+
+# The others wait while the first rank measures or writes a model, which may take hours.
+_PATIENCE = timedelta(days=7)
 
 
 class Processes:
@@ -29,7 +33,10 @@ class Processes:
         try:
             from accelerate import Accelerator  # noqa: PLC0415
             from accelerate.tracking import get_available_trackers  # noqa: PLC0415
-            from accelerate.utils import ProjectConfiguration  # noqa: PLC0415
+            from accelerate.utils import (  # noqa: PLC0415
+                InitProcessGroupKwargs,
+                ProjectConfiguration,
+            )
         except ImportError as error:
             raise MissingExtraError("accelerate", "train") from error
         there = {str(each) for each in get_available_trackers()}
@@ -38,7 +45,10 @@ class Processes:
                 raise UsageError(f"track: {name} is not installed: pip install it, or leave it out")
         place = ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder))
         self._accelerator: Any = Accelerator(
-            cpu=device == "cpu", log_with=list(track) or None, project_config=place
+            cpu=device == "cpu",
+            log_with=list(track) or None,
+            project_config=place,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
         )
         own = str(self._accelerator.device)
         is_named = device not in {"auto", "cpu"} and self._accelerator.num_processes == 1

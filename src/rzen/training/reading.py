@@ -1,6 +1,7 @@
 """Rows for the loop: read, opened and prepared in worker processes, in the sampler's order."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -87,8 +88,10 @@ def processes(workers: int) -> int:
 
     Args:
         workers: so many; -1 means as many as there are cores, eight at most, and none on a machine
-            of two.
+            of two, or on one that cannot fork.
     """
+    if sys.platform != "linux":
+        return 0
     if workers >= 0:
         return workers
     cores = available_cores()
@@ -113,6 +116,8 @@ def batches(
         batch_sampler=_Listed(addresses),
         collate_fn=list,
         num_workers=workers,
+        # What is trained is in memory already, and cannot all be sent to a process.
+        multiprocessing_context="fork" if workers else None,
         prefetch_factor=PREFETCHED if workers else None,
     )
     return iter(loader)

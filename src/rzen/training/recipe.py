@@ -1,11 +1,19 @@
 """A recipe: one TOML file from a base to a measured model, stage by stage."""
 
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    ValidationError,
+    model_validator,
+)
 
 from rzen.config import first_problem
 from rzen.data.mixture_spec import MixtureSpec
@@ -15,6 +23,8 @@ from rzen.training.settings import NetworkSettings, StageSettings
 
 Model = TypeVar("Model", bound=BaseModel)
 _SHARED = ("batch", "optimizer", "loss", "temperature", "checkpoint", "evaluation")
+# What else lies in a run's folder.
+_TAKEN = frozenset({"soup", "scores", "curves", "run.json"})
 
 
 class _Section(BaseModel):
@@ -26,7 +36,17 @@ class SoupSettings(_Section):
 
     of: tuple[str, ...] = Field(min_length=2, description="names of stages")
     # [open] The paper gives no weights.
-    weights: tuple[float, ...] = Field((), description="of each; empty: all alike")
+    weights: tuple[NonNegativeFloat, ...] = Field((), description="of each; empty: all alike")
+
+    @model_validator(mode="after")
+    def _whole(self) -> "SoupSettings":
+        if len(set(self.of)) < len(self.of):
+            raise ValueError("of: a stage is named twice: give it a larger weight instead")
+        if self.weights and len(self.weights) != len(self.of):
+            raise ValueError("weights: as many as soup.of has names, or none")
+        if self.weights and not 0 < sum(self.weights) < math.inf:
+            raise ValueError("weights: their sum must be a number above 0")
+        return self
 
 
 class FinalEvaluation(_Section):
@@ -61,10 +81,12 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
+        if Path(self.name).name != self.name or self.name.startswith("."):
+            raise ValueError(f"name {self.name!r} cannot be that of a folder")
         sources = [source_name(each) for each in self.data.sources]
         before: list[str] = []
         for stage in self.stage:
-            if stage.name in before or stage.name in {"soup", "evaluation"}:
+            if stage.name in before or stage.name in _TAKEN:
                 raise ValueError(f"stage {stage.name!r}: the name is taken")
             if stage.start and stage.start not in before:
                 raise ValueError(
@@ -77,15 +99,17 @@ class Recipe(_Section):
                         f"{', '.join(sources) or 'none'}"
                     )
             before.append(stage.name)
-        if self.soup is not None:
-            if strange := [name for name in self.soup.of if name not in before]:
-                raise ValueError(f"soup.of: there is no stage {strange[0]!r}")
-            if self.soup.weights and len(self.soup.weights) != len(self.soup.of):
-                raise ValueError("soup.weights: as many as soup.of has names, or none")
+        mixed = self.soup.of if self.soup is not None else ()
+        if strange := [name for name in mixed if name not in before]:
+            raise ValueError(f"soup.of: there is no stage {strange[0]!r}")
         return self
 
     def mixture_of(self, stage: StageSettings) -> MixtureSpec:
-        """The sources of a stage, mixed as it wants them."""
+        """The sources of a stage, mixed as it wants them.
+
+        It still says all that the recipe says of tasks and groups, those of other sources too; see
+        :func:`rzen.training.feeding.stage_mixture`.
+        """
         kept = tuple(
             each.model_copy(update={"repeat": stage.repeat.get(name, each.repeat)})
             for each, name in ((each, source_name(each)) for each in self.data.sources)
@@ -96,7 +120,7 @@ class Recipe(_Section):
 
 
 def read_recipe(file: Path, changes: Mapping[str, Any] | None = None) -> Recipe:
-    """Reads a recipe.
+    """Reads a recipe; a base that is a folder beside it is meant before one from where we are.
 
     Args:
         file: TOML.
@@ -114,6 +138,8 @@ def read_recipe(file: Path, changes: Mapping[str, Any] | None = None) -> Recipe:
     for name, value in (changes or {}).items():
         _change(tree, name, value)
     defaults = tree.pop("defaults", {})
+    if not isinstance(defaults, dict):
+        raise UsageError(f"{file}: defaults: a table was expected, [defaults.batch] and the like")
     _validated(StageSettings, {"name": "x", **defaults}, file, "defaults.")
     if strange := sorted(set(defaults) - set(_SHARED)):
         raise UsageError(
@@ -123,7 +149,12 @@ def read_recipe(file: Path, changes: Mapping[str, Any] | None = None) -> Recipe:
     stages = tree.get("stage")
     if isinstance(stages, list):
         tree["stage"] = [_over(defaults, each) for each in stages]
-    return _validated(Recipe, tree, file, "")
+    recipe = _validated(Recipe, tree, file, "")
+    beside = file.parent / Path(recipe.network.base).expanduser()
+    if not beside.is_dir():
+        return recipe
+    network = recipe.network.model_copy(update={"base": str(beside.resolve())})
+    return recipe.model_copy(update={"network": network})
 
 
 def _validated(kind: type[Model], tree: Any, file: Path, before: str) -> Model:
@@ -131,7 +162,8 @@ def _validated(kind: type[Model], tree: Any, file: Path, before: str) -> Model:
         return kind.model_validate(tree)
     except ValidationError as error:
         name, problem = first_problem(error, kind)
-        raise UsageError(f"{file}: {before}{name}: {problem}") from None
+        place = f"{before}{name}".removesuffix(".")
+        raise UsageError(": ".join(filter(None, [str(file), place, problem]))) from None
 
 
 def _over(defaults: Mapping[str, Any], stage: Any) -> Any:
@@ -150,7 +182,8 @@ def _change(tree: dict[str, Any], name: str, value: Any) -> None:
     place: Any = tree
     for section in sections:
         if isinstance(place, list):
-            place = next((each for each in place if each.get("name") == section), None)
+            named = (each for each in place if isinstance(each, dict))
+            place = next((each for each in named if each.get("name") == section), None)
         else:
             place = place.setdefault(section, {})
         if not isinstance(place, dict | list):

@@ -1,6 +1,7 @@
 """What lies in the folder of a run, and how a run is recognised that goes on.
 
 ```
+.lock                 held by the process that trains
 run.json              the recipe as it was read, the data's revisions, versions of the libraries
 STAGE/log.jsonl       a line for each step that is logged, cut back to the checkpoint on resuming
 STAGE/checkpoints/    see rzen.training.checkpoints
@@ -16,14 +17,18 @@ import json
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from rzen.errors import DataError, UsageError
 from rzen.training.checkpoints import sync
 from rzen.version import __version__
 
 RUN = "run.json"
+_LOCK = ".lock"
 _LIBRARIES = ("torch", "transformers", "sentence-transformers", "peft", "accelerate")
 
 
@@ -38,13 +43,48 @@ def versions() -> dict[str, str]:
     return found
 
 
-def begin(
-    folder: Path, recipe: Mapping[str, Any], data: Mapping[str, str], *, allow_changes: bool
-) -> list[str]:
-    """Claims a folder for a run, or recognises the run that is in it.
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keeps a second process from training into the same folder.
 
     Args:
         folder: of the run; made where it is not there.
+
+    Raises:
+        UsageError: if another process is at work in it, or it is something else's.
+        DataError: if it cannot be read or written.
+    """
+    lock = FileLock(folder / _LOCK, timeout=0)
+    # What a run may leave that is killed as it begins.
+    harmless = {_LOCK, _aside(folder / RUN).name}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = {path.name for path in folder.iterdir()}
+        if RUN not in names and names - harmless:
+            raise UsageError(
+                f"{folder} is not empty, and no run of rzen's: name another folder with -o"
+            )
+        lock.acquire()
+    except Timeout:
+        raise UsageError(
+            f"{folder}: another process is training into it: wait for its end, or name another "
+            "folder with -o"
+        ) from None
+    except OSError as error:
+        raise DataError(f"cannot read or write {folder}: {error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def begin(
+    folder: Path, recipe: Mapping[str, Any], data: Mapping[str, str], *, allow_changes: bool
+) -> list[str]:
+    """Claims a folder that is held for a run, or recognises the run that is in it.
+
+    Args:
+        folder: of the run.
         recipe: as JSON.
         data: source -> revision.
         allow_changes: whether a run may go on with another recipe or other data.
@@ -53,19 +93,14 @@ def begin(
         What changed since the run began, a line each.
 
     Raises:
-        UsageError: if something changed and that is not allowed, or the folder is something else's.
+        UsageError: if something changed and that is not allowed.
         DataError: if it cannot be read or written.
     """
     file = folder / RUN
     mine = {"recipe": recipe, "data": dict(data), "versions": versions()}
     try:
-        if not file.exists():
-            if folder.is_dir() and any(folder.iterdir()):
-                raise UsageError(
-                    f"{folder} is not empty, and no run of rzen's: name another folder with -o"
-                )
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(file, mine)
+        if not any(folder.glob("*/checkpoints/*")):
+            write_json(file, mine)  # whatever was tried before: nothing came of it
             return []
         held = json.loads(file.read_text(encoding="utf-8"))
         changed = list(_differences({k: held[k] for k in ("recipe", "data")}, mine))
@@ -89,11 +124,15 @@ def write_json(file: Path, document: Any) -> None:
 
 def write_text(file: Path, text: str) -> None:
     """Writes a file whole or not at all."""
-    aside = file.with_name(f".{file.name}.part")
+    aside = _aside(file)
     aside.write_text(text, encoding="utf-8")
     sync(aside)
     aside.rename(file)
     sync(file.parent)
+
+
+def _aside(file: Path) -> Path:
+    return file.with_name(f".{file.name}.part")
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -119,7 +158,9 @@ def write_aside(target: Path, write: Callable[[Path], None]) -> None:
     Raises:
         DataError: if it cannot be written; then nothing of it is left.
     """
-    aside = target.with_name(f".{target.name}.part")
+    from safetensors import SafetensorError  # noqa: PLC0415
+
+    aside = _aside(target)
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
@@ -128,7 +169,7 @@ def write_aside(target: Path, write: Callable[[Path], None]) -> None:
             sync(path)
         aside.rename(target)
         sync(target.parent)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # the latter for a full disk
         shutil.rmtree(aside, ignore_errors=True)
         raise DataError(
             f"cannot write {target}: {error}: make room or mend the folder, then run the same "
@@ -152,7 +193,7 @@ class StepLog:
             return
         kept = [line for line in self._lines() if line.get("step", 0) <= step]
         text = "".join(json.dumps(line) + "\n" for line in kept)
-        aside = self._file.with_name(f".{self._file.name}.part")
+        aside = _aside(self._file)
         aside.write_text(text, encoding="utf-8")
         aside.rename(self._file)
 

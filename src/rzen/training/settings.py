@@ -140,7 +140,7 @@ class EvaluationSettings(_Section):
     """What is measured while training."""
 
     suite: str = Field("", description="such as rzen-bench; empty: nothing is measured")
-    split: str = "validation"
+    split: Literal["validation", "test"] = "validation"
     data: str = Field("", description="folder of its files, seen from the recipe; of mmeb-v2")
     limit: int | None = Field(None, gt=0, description="queries of a set, at most")
     every_steps: int = Field(500, gt=0)

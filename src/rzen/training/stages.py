@@ -1,7 +1,7 @@
 """A recipe carried out: stage after stage, then the soup; each part is resumable by itself."""
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -17,7 +17,14 @@ from rzen.training.backbone import Backbone
 from rzen.training.backbones.choosing import open_backbone
 from rzen.training.batch import FailedRow
 from rzen.training.card import Score, StageFacts, card, shown_settings, with_scores
-from rzen.training.feeding import SampledBatches, rows_of, sampler_of, steps_of
+from rzen.training.feeding import (
+    SampledBatches,
+    check_stages,
+    rows_of,
+    sampler_of,
+    stage_mixture,
+    steps_of,
+)
 from rzen.training.measuring import Snapshot
 from rzen.training.processes import Processes
 from rzen.training.recipe import Recipe
@@ -105,7 +112,16 @@ class Run:
             UsageError: if the folder holds another run.
             EncoderError: if the base cannot be loaded.
         """
-        whole = self._mixture(self.recipe.stage[0], is_whole=True)
+        if not self.processes.ranks.is_first:
+            return self._run()
+        with run_folder.held(self.folder):
+            return self._run()
+
+    def _run(self) -> RunOutcome:
+        whole = Mixture.open(
+            self.recipe.data, folder=self.recipe_folder, on_progress=self.on_reading
+        )
+        check_stages(self.recipe, whole)
         revisions = {facts.name: facts.revision for facts in whole.facts}
         if self.processes.ranks.is_first:
             changed = run_folder.begin(
@@ -116,13 +132,15 @@ class Run:
             )
             for line in changed:
                 self.listener.on_warning(f"changed since this run began: {line}")
+            for line in _left_out(whole):
+                self.listener.on_warning(line)
         self.processes.ranks.wait()
         self.processes.begin(self.recipe.name, _flat(self.recipe.model_dump(mode="json")))
         done: dict[str, Path] = {}
         for stage in self.recipe.stage:
             target = self.folder / stage.name / MODEL
             gc.collect()  # each stage loads the base anew: two at once may not fit
-            if not target.is_dir() and not self._train(stage, target):
+            if not target.is_dir() and not self._train(stage, whole, target):
                 return RunOutcome(model=None, is_done=False, stages=done)
             done[stage.name] = target
         model = done[self.recipe.stage[-1].name]
@@ -136,21 +154,17 @@ class Run:
         self.processes.end()
         return RunOutcome(model=model, is_done=True, stages=done)
 
-    def _mixture(self, stage: StageSettings, *, is_whole: bool = False) -> Mixture:
-        spec = self.recipe.data if is_whole else self.recipe.mixture_of(stage)
-        return Mixture.open(spec, folder=self.recipe_folder, on_progress=self.on_reading)
-
-    def _train(self, stage: StageSettings, target: Path) -> bool:
+    def _train(self, stage: StageSettings, whole: Mixture, target: Path) -> bool:
         """Trains a stage and writes its model; says whether it came to its end."""
         ranks = self.processes.ranks
-        # New weights (of adapters, say) are the same on every rank and in every run.
-        torch.manual_seed(self.recipe.seed)
+        # New adapters are drawn: alike on all ranks, and whatever was trained before.
+        torch.manual_seed(checkpoints.seed_of(self.recipe.seed, stage.name))
         backbone = open_backbone(self.recipe.network, device=ranks.device, limits=self.limits)
-        mixture = self._mixture(stage)
+        mixture = stage_mixture(self.recipe, stage, whole)
         sampler = sampler_of(mixture, stage, self.recipe.seed)
         steps = steps_of(sampler, stage)
         log = run_folder.StepLog(target.parent / "log.jsonl")
-        watcher = _Watcher(self.listener, self.processes, stage, log)
+        watcher = _Watcher(self.listener, self.processes, stage, log, self._steps_before(stage))
         trainer = Trainer(
             backbone=backbone,
             batches=SampledBatches(
@@ -198,11 +212,17 @@ class Run:
         """Starts from the stage before, or from this stage's own checkpoint."""
         own = checkpoints.newest(trainer.folder)
         if self.processes.ranks.is_first:
-            log.cut_back(checkpoints.read_progress(own).step if own else 0)
+            log.cut_back(checkpoints.read_progress(own).step if own else -1)
         if own is None and stage.start:
             before = self.folder / stage.start
             final = run_folder.read_json(before / DONE)["checkpoint"]
             trainer.start_from(before / "checkpoints" / final)
+
+    def _steps_before(self, stage: StageSettings) -> int:
+        earlier = self.recipe.stage[: self.recipe.stage.index(stage)]
+        return sum(
+            run_folder.read_json(self.folder / each.name / DONE)["steps"] for each in earlier
+        )
 
     def _measures(
         self, stage: StageSettings, backbone: Backbone
@@ -243,6 +263,7 @@ class _Watcher:
     processes: Processes
     stage: StageSettings
     log: run_folder.StepLog
+    before: int  # steps of earlier stages: trackers want steps that grow
 
     def on_step(self, report: StepReport) -> None:
         if not self.processes.ranks.is_first:
@@ -258,7 +279,7 @@ class _Watcher:
         }
         for task, temperature in report.temperatures.items():
             values[f"{self.stage.name}/temperature/{task}"] = temperature
-        self.processes.track(values, report.step)
+        self.processes.track(values, self.before + report.step)
 
     def on_failed(self, row: FailedRow) -> None:
         if self.processes.ranks.is_first:
@@ -272,10 +293,21 @@ class _Watcher:
         self.listener.on_measured(self.stage.name, step, scores)
         self.log.add({"step": step, "measured": dict(scores)})
         named = {f"{self.stage.name}/measured/{name}": value for name, value in scores.items()}
-        self.processes.track(named, step)
+        self.processes.track(named, self.before + step)
 
     def on_saved(self, checkpoint: Path) -> None:
         self.listener.on_saved(checkpoint)
+
+
+def _left_out(mixture: Mixture) -> Iterator[str]:
+    """A line for each source of which rows cannot be trained on."""
+    for source, skipped in zip(mixture.sources, mixture.skipped, strict=True):
+        if skipped.total:
+            reasons = ", ".join(f"{why} ({count:,})" for why, count in skipped.by_reason.items())
+            yield (
+                f"source {source.name!r}: {skipped.total:,} rows are left out: {reasons}; the "
+                f"first: {skipped.first[0].where}: rzen train --check shows more"
+            )
 
 
 def _flat(tree: Mapping[str, object], before: str = "") -> dict[str, str]:

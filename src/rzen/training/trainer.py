@@ -162,8 +162,13 @@ class Trainer:
         """Takes weights and temperatures of another stage; its own checkpoint goes before.
 
         Raises:
-            DataError: if they are of another network.
+            DataError: if they are of another network, or damaged.
         """
+        if not checkpoints.is_whole(checkpoint):
+            raise DataError(
+                f"{checkpoint} is damaged or gone: delete {checkpoint.parents[1]} and run the same "
+                "command again, which trains that stage anew"
+            )
         checkpoints.restore_weights(checkpoint, self.backbone.network)
         checkpoints.restore_temperatures(checkpoint, self._temperatures)
 
@@ -176,7 +181,7 @@ class Trainer:
         """
         progress = self._resumed()
         network = self.backbone.network.train()
-        if progress.step == 0 and self.measure is not None:
+        if progress.step == 0 and progress.best is None and self.measure is not None:
             progress = self._measured(progress)
             self._save(progress)
             network.train()
@@ -325,8 +330,7 @@ class Trainer:
 
     def _seed(self, *numbers: int) -> int:
         """Of random numbers: of its own for each rank, step, batch and chunk."""
-        text = repr((self.seed, self.ranks.rank, *numbers)).encode()
-        return int.from_bytes(checkpoints.short_hash(text), "little") >> 1
+        return checkpoints.seed_of(self.seed, self.ranks.rank, *numbers)
 
     def _demand_numbers(self, seen: Sequence["_Seen"], norm: Tensor, progress: Progress) -> None:
         losses = [float(each.output.loss.detach()) for each in seen if each.output is not None]

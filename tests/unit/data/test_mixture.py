@@ -267,7 +267,9 @@ def test_the_guide_shows_what_can_be_said() -> None:
 
 def test_rows_may_share_a_positive_where_that_is_asked_for() -> None:
     """Two answers to a thousand questions made a thousand batches of two rows."""
-    rows = [{"q": f"q{n}", "qi": None, "p": "yes" if n % 2 else "no", "n": []} for n in range(40)]
+    rows: list[dict[str, Any]] = [
+        {"q": f"q{n}", "qi": None, "p": "yes" if n % 2 else "no", "n": []} for n in range(40)
+    ]
     write("few", [{**row, "task": "qa", "say": None} for row in rows])
     table = {"kind": "jsonl", "path": "few.jsonl", "columns": COLUMNS}
 
@@ -282,7 +284,7 @@ def test_rows_may_share_a_positive_where_that_is_asked_for() -> None:
 
 def test_one_positive_for_all_is_refused_even_where_it_may_be_shared() -> None:
     """Nothing could be told apart."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"q": f"q{n}", "qi": None, "p": "yes", "n": [], "task": "qa", "say": None} for n in "ab"
     ]
     write("one", rows)

@@ -10,6 +10,7 @@ from rzen.cli.pages import write_page
 
 if TYPE_CHECKING:
     from rzen.config import Settings
+    from rzen.data.batch_sampler import GlobalBatchSampler
     from rzen.training.recipe import Recipe
 
 PAGE = "check.html"
@@ -27,21 +28,24 @@ def check_data(
     """Opens every source and all media, and writes a page of examples.
 
     Raises:
-        Exit: with 1, if rows would be left out.
+        Exit: with 1, if rows would be left out, or a stage could not start.
     """
     from rzen.cli.progress import share_progress
     from rzen.data.mixture import Mixture
     from rzen.training.check import check
     from rzen.training.check_page import render_check
-    from rzen.training.feeding import sampler_of
+    from rzen.training.feeding import check_stages, sampler_of
 
-    first = recipe.stage[0]
+    def plan() -> "GlobalBatchSampler":
+        check_stages(recipe, mixture)
+        return sampler_of(mixture, recipe.stage[0], recipe.seed)
+
     with share_progress("reading sources") as on_progress:
         mixture = Mixture.open(recipe.data, folder=recipe_folder)
         report = check(
             mixture,
             settings.limits,
-            plan=lambda: sampler_of(mixture, first, recipe.seed),
+            plan=plan,
             on_progress=on_progress,
         )
     page = folder.with_name(f"{folder.name}-{PAGE}")
@@ -57,5 +61,5 @@ def check_data(
         for warning in report.warnings:
             output.say(f"  {warning}")
         output.say(f"examples: {page}")
-    if report.skipped or report.failed_rows:
+    if report.skipped or report.failed_rows or report.refused:
         raise typer.Exit(output.PARTLY)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rzen.evaluation.comparison import RunComparison
@@ -41,7 +41,7 @@ def open_suites(recipe: "Recipe", recipe_folder: Path) -> "dict[tuple[str, str],
     return {
         (name, split): open_suite(
             name,
-            split=cast("Literal['test', 'validation']", split),
+            split=split,
             data=recipe_folder / Path(data).expanduser() if data else None,
         )
         for (name, split), data in sorted(folders.items())
@@ -61,7 +61,9 @@ def measure_with(
             with TemporaryDirectory(prefix="rzen-measure-") as folder:
                 outcome = run(suite, encoder, Path(folder) / "run", limit=settings.limit)
         finally:
-            cache_file(encoder).unlink(missing_ok=True)
+            file = cache_file(encoder)
+            for left in file.parent.glob(f"{file.name}*"):
+                left.unlink(missing_ok=True)
         return {"score": mean_of(outcome), **outcome.groups}
 
     return measure

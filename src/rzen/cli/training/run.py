@@ -62,7 +62,7 @@ def run(  # noqa: PLR0913 (one parameter an option)
     from rzen.training.recipe import read_recipe
 
     merged = load_settings(overrides=dict(parse_override(text) for text in settings or ()))
-    read = read_recipe(recipe, dict(parse_override(text) for text in changes or ()))
+    read = read_recipe(recipe, dict(parse_override(text, "--change") for text in changes or ()))
     folder = target or Path("rzen-train") / read.name
     if check:
         from rzen.cli.training.checking import check_data

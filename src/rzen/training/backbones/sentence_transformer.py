@@ -17,7 +17,7 @@ from rzen.encoders.registry import Resolved
 from rzen.encoders.transformer import Ready, TransformerEncoder
 from rzen.errors import UsageError
 from rzen.protocols import Encoder
-from rzen.training.adapters import freeze, merged, with_adapters
+from rzen.training.adapters import freeze, merged, recompute_activations, with_adapters
 from rzen.training.settings import NetworkSettings
 from rzen.types import Content, Role
 
@@ -29,19 +29,21 @@ class _Prepared:
     Attributes:
         ready: as the encoder opened it.
         tokens: what it costs.
-        features: of a bare text, which is tokenised where it is read; each (S,).
+        features: of a bare text, which is tokenised where it is read: (S,) each, and what the
+            library says of all texts of a prompt, such as its length.
     """
 
     ready: Ready
     tokens: int
-    features: dict[str, Tensor] | None
+    features: dict[str, Any] | None
 
     @property
     def kind(self) -> str:
         """What may share a call of the model: contents of one prompt and modality, no two clips."""
         if self.ready.clips:
             return f"clip {id(self)}"
-        sort = "chat" if isinstance(self.ready.content, list) else sorted(self.ready.content)
+        content = self.ready.content
+        sort = sorted(content) if isinstance(content, dict) else type(content).__name__
         return f"{self.ready.prompt!r} {sort} {self.features is None}"
 
 
@@ -101,7 +103,7 @@ class SentenceTransformerBackbone:
                 "lora nor gradient_checkpointing: leave them out"
             )
         if settings.gradient_checkpointing:
-            self._tower.gradient_checkpointing_enable({"use_reentrant": False})
+            recompute_activations(self._tower)
         if settings.lora is not None:
             self.network[0].model = with_adapters(self._tower, settings.lora)
         else:
@@ -116,9 +118,12 @@ class SentenceTransformerBackbone:
     def prepare(self, content: Content, role: Role, instruction: str | None) -> _Prepared:
         """See :class:`rzen.training.backbone.Backbone`."""
         ready = self._encoder.prepare(content, role=role, instruction=instruction)
-        if isinstance(ready.content, dict) and list(ready.content) == ["text"]:
+        is_text = isinstance(ready.content, dict) and list(ready.content) == ["text"]
+        if is_text and self._tower is not None:  # others have features of their own forms
             found = self._encoder.features([ready])
-            rows = {name: each[0] for name, each in found.items() if isinstance(each, Tensor)}
+            rows = {
+                name: each[0] if isinstance(each, Tensor) else each for name, each in found.items()
+            }
             return _Prepared(ready=ready, tokens=len(rows["input_ids"]), features=rows)
         return _Prepared(ready=ready, tokens=ready.tokens, features=None)
 
@@ -148,12 +153,13 @@ class SentenceTransformerBackbone:
             vectors: Tensor = self.network(placed)["sentence_embedding"]
         return normalize(vectors.float(), dim=-1)
 
-    def _padded(self, features: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    def _padded(self, features: Sequence[dict[str, Any]]) -> dict[str, Any]:
         tokenizer = self._encoder.model.tokenizer
         longest = max(len(each["input_ids"]) for each in features)
         is_left = tokenizer.padding_side == "left"
-        found = {}
-        for name in features[0]:
+        found = dict(features[0])
+        tensors = [name for name, each in found.items() if isinstance(each, Tensor)]
+        for name in tensors:
             filler = tokenizer.pad_token_id if name == "input_ids" else 0
             rows = []
             for each in features:

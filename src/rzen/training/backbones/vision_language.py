@@ -20,7 +20,13 @@ from rzen.encoders.vision_language.inputs import last_tokens, network_inputs
 from rzen.encoders.vision_language.model import VisionLanguageModel, load, outline
 from rzen.encoders.vision_language.prompting import Prompt
 from rzen.protocols import Encoder
-from rzen.training.adapters import freeze, save_adapter, with_adapters
+from rzen.training.adapters import (
+    freeze,
+    merged,
+    recompute_activations,
+    save_adapter,
+    with_adapters,
+)
 from rzen.training.settings import NetworkSettings
 from rzen.types import Content, Role
 
@@ -85,7 +91,7 @@ class VisionLanguageBackbone:
     def _prepare_network(self) -> None:
         network, settings = self._model.network, self._settings
         if settings.gradient_checkpointing:
-            network.gradient_checkpointing_enable({"use_reentrant": False})
+            recompute_activations(network)
         if settings.lora is not None:
             network = with_adapters(network, settings.lora)
         else:
@@ -112,7 +118,8 @@ class VisionLanguageBackbone:
     def save(self, folder: Path) -> None:
         """See :class:`rzen.training.backbone.Backbone`.
 
-        Adapters are written as such, in PEFT's form; else all weights with their tokenizer.
+        Adapters are written as such, in PEFT's form; else all weights with their tokenizer. So are
+        adapters on top of a base that is an adapter itself, for none of its own names that one.
         """
         note: dict[str, Any] = {
             "family": self._encoder.family.name,
@@ -120,11 +127,13 @@ class VisionLanguageBackbone:
         }
         if self._look:
             note["look"] = self._look
-        if self._settings.lora is not None:
+        is_adapted = self._settings.lora is not None
+        if is_adapted and self._resolved.source.base is None:
             save_adapter(self.network, folder)
         else:
+            network = merged(self.network) if is_adapted else self.network
             with quiet():
-                self.network.save_pretrained(str(folder))
+                network.save_pretrained(str(folder))
             origin = self._model.folder
             for pattern in (*_FILES, *_PREPROCESSOR):
                 for file in origin.glob(pattern):
