@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rzen.evaluation.comparison import RunComparison
     from rzen.evaluation.outcome import RunOutcome
-    from rzen.evaluation.suites import Suite
+    from rzen.evaluation.suites import Split, Suite
     from rzen.protocols import Encoder
     from rzen.training.recipe import Recipe
     from rzen.training.settings import EvaluationSettings
@@ -28,11 +28,10 @@ def open_suites(recipe: "Recipe", recipe_folder: Path) -> "dict[tuple[str, str],
     from rzen.errors import UsageError
     from rzen.evaluation.suites import MMEB, open_suite
 
-    own = recipe.evaluation
-    wanted = [(own.suite, split, own.data) for split in own.splits]
-    for stage in recipe.stage:
-        wanted.append((stage.evaluation.suite, stage.evaluation.split, stage.evaluation.data))
-    folders: dict[tuple[str, str], str] = {}
+    own, others = recipe.evaluation, [stage.evaluation for stage in recipe.stage]
+    wanted: list[tuple[str, Split, str]] = [(own.suite, each, own.data) for each in own.splits]
+    wanted += [(each.suite, each.split, each.data) for each in others]
+    folders: dict[tuple[str, Split], str] = {}
     for name, split, data in wanted:
         if name == MMEB and not data:
             raise UsageError(f"evaluation: {MMEB} is read from a folder: set data beside its suite")
