@@ -29,7 +29,6 @@ from rzen.training.schedule import factor
 from rzen.training.settings import StageSettings
 from rzen.training.temperatures import Temperatures
 
-_CHUNK_TOKENS = {"cpu": 4_096, "cuda": 32_768}
 _FEW = 100  # rows; a share of fewer says little
 _REASONS = 5  # named when too many rows fail
 _IDLE_STEPS = 10  # without a gradient, until the run is stopped
@@ -324,8 +323,7 @@ class Trainer:
 
     def _chunks(self, local: LocalBatch) -> list[list[int]]:
         own = self.settings.batch
-        kind = self.backbone.device.partition(":")[0]
-        tokens = own.chunk_tokens or _CHUNK_TOKENS.get(kind, _CHUNK_TOKENS["cpu"])
+        tokens = own.room(self.backbone.device)
         lengths = [each.tokens for each in local.contents]
         # The largest comes last: its graph is kept, so it is encoded once only.
         return list(by_length(lengths, tokens=tokens, items=own.chunk_items))[::-1]

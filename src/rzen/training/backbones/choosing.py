@@ -9,13 +9,17 @@ from rzen.training.backbone import Backbone
 from rzen.training.settings import NetworkSettings
 
 
-def open_backbone(settings: NetworkSettings, *, device: str, limits: Limits) -> Backbone:
+def open_backbone(
+    settings: NetworkSettings, *, device: str, limits: Limits, is_outline: bool = False
+) -> Backbone:
     """Loads what is to be trained.
 
     Args:
         settings: base, adapters, precision.
         device: "auto", or one of torch.
         limits: of decoders.
+        is_outline: whether large weights are left out: contents can be prepared with it, and its
+            parameters counted, from a few small files.
 
     Raises:
         EncoderError: if it cannot be found or loaded.
@@ -32,12 +36,16 @@ def open_backbone(settings: NetworkSettings, *, device: str, limits: Limits) -> 
             VisionLanguageBackbone,
         )
 
-        return VisionLanguageBackbone(found, settings, device=device, limits=limits)
+        return VisionLanguageBackbone(
+            found, settings, device=device, limits=limits, is_outline=is_outline
+        )
     from rzen.training.backbones.sentence_transformer import (  # noqa: PLC0415
         SentenceTransformerBackbone,
     )
 
-    return SentenceTransformerBackbone(found, settings, device=device, limits=limits)
+    return SentenceTransformerBackbone(
+        found, settings, device=device, limits=limits, is_outline=is_outline
+    )
 
 
 def _mini(settings: NetworkSettings, folder: Path | None, limits: Limits) -> Backbone:
