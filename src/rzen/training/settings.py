@@ -55,6 +55,12 @@ class NetworkSettings(_Section):
         False, description="compute activations twice instead of keeping them"
     )
 
+    @model_validator(mode="after")
+    def _one_way(self) -> "NetworkSettings":
+        if self.lora is not None and self.frozen:
+            raise ValueError("frozen: with lora all weights but the adapters are: leave it out")
+        return self
+
 
 class BatchSettings(_Section):
     """What one step sees. The pool of negatives is always the whole global batch."""
