@@ -37,7 +37,7 @@ class Commands:
 
         Args:
             arguments: of rzen.
-            how: ``kill_after``, seconds; or ``interrupts``, how often, ``file``, ``lines``, when.
+            how: ``kill_after``: seconds; or ``interrupts``, ``file``, ``lines``: how often, when.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -79,6 +79,7 @@ def serve(said: Path) -> None:
         begun = time.monotonic()
         child = os.fork()
         if child == 0:
+            os.setpgid(0, 0)
             run(main, job["arguments"], said)
         if job.get("interrupts"):
             interrupt(child, **{name: job[name] for name in ("interrupts", "file", "lines")})
@@ -96,7 +97,7 @@ def interrupt(child: int, interrupts: int, file: str, lines: int) -> None:
     while not Path(file).exists() or Path(file).read_bytes().count(b"\n") < lines:
         time.sleep(0.005)
     for _ in range(interrupts):
-        os.kill(child, signal.SIGINT)
+        os.killpg(child, signal.SIGINT)  # as a terminal does: its workers get it, too
         time.sleep(0.02)
 
 

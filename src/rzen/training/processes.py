@@ -75,6 +75,12 @@ class Processes:
         if self._accelerator.log_with:
             self._accelerator.log(dict(values), step=step)
 
+    def close_trackers(self) -> None:
+        """Has them write what they still hold."""
+        for tracker in self._accelerator.trackers:
+            tracker.finish()
+        self._accelerator.trackers.clear()
+
     def end(self) -> None:
-        """Closes trackers and ranks."""
+        """Ends the ranks; all of them do so."""
         self._accelerator.end_training()
