@@ -25,7 +25,7 @@ def prepared(preparer: Preparer) -> list[Prepared]:
 
 def vectors(network: MiniNetwork, contents: list[Prepared]) -> np.ndarray:
     with torch.no_grad():
-        return network(collate(contents)).numpy()
+        return np.asarray(network(collate(contents)))
 
 
 def test_an_untrained_network_gives_the_vectors_of_mini(prepared: list[Prepared]) -> None:
