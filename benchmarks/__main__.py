@@ -20,6 +20,7 @@ ALL = (
     "mini_variants",
     "mixed_pool",
     "explain",
+    "training_step",
 )
 RESULTS = Path(__file__).parent / "RESULTS.md"
 PARTS = Path(__file__).parent / "results"

@@ -8,6 +8,7 @@ import pytest
 
 from embedding_server import running
 from media_files import quadrants, smooth
+from mini_contents import saved
 from rzen.encoders import create
 from rzen.errors import EncoderError
 from rzen.protocols import Encoder
@@ -21,6 +22,7 @@ TINY = Path(__file__).parents[1] / "golden" / "rzenembed-tiny" / "model"
     params=[
         "dummy",
         "mini",
+        "trained-mini",
         "transformer",
         pytest.param("remote", marks=pytest.mark.enable_socket),
     ],
@@ -31,6 +33,9 @@ def encoder(
     if request.param == "remote":
         with running(tmp_path_factory.mktemp("server") / "log.jsonl") as server:
             yield create(f"{server.host}/v1?modalities=text,image,video#hash")
+        return
+    if request.param == "trained-mini":
+        yield create(str(saved(tmp_path_factory.mktemp("trained"))))
         return
     yield create(str(TINY) if request.param == "transformer" else request.param, device="cpu")
 

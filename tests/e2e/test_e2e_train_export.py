@@ -105,7 +105,7 @@ def test_a_vision_language_model(
     exported = export(str(merged), tmp_path / "exported").folder
     assert abs(by_rzen(exported, contents, "Find it.") - wanted).max() < EXACT
     plain = SentenceTransformer(str(exported), device="cpu")
-    given = [{"text": each} for each in WORDS]
+    given: list[dict[str, Any]] = [{"text": each} for each in WORDS]
     given += [{"image": Pillow.open(each).convert("RGB")} for each in pictures]
     vectors = unit(np.stack([plain.encode(each, prompt="Find it.") for each in given]))
     assert abs(vectors - wanted).max() < EXACT

@@ -16,7 +16,7 @@ def run(json: JsonOption = False) -> None:
     Any other model that sentence-transformers loads can be named too.
     """
     from rzen.encoders import names
-    from rzen.encoders.families import FAMILIES
+    from rzen.encoders.families import FAMILIES, MINI
     from rzen.encoders.machine import this_machine
 
     machine = this_machine()
@@ -39,7 +39,9 @@ def run(json: JsonOption = False) -> None:
     output.say(f"Built in: {', '.join(names())}. This machine: {here}.")
     for family in FAMILIES:
         output.say()
-        runner = f"template {family.look.template}" if family.look else "by sentence-transformers"
+        runner = "by rzen" if family is MINI else "by sentence-transformers"
+        if family.look:
+            runner = f"template {family.look.template}"
         output.say(f"{family.name}  ({runner}; {family.licence or 'licence not given'})")
         output.say(f"  vectors: {family.verified}")
         for size in family.sizes:

@@ -10,6 +10,7 @@ from rzen.data.batch_sampler import GroupRows
 from rzen.data.mixture_spec import MixtureSpec
 from rzen.data.sources.directions import direction_name
 from rzen.data.sources.source import Source
+from rzen.data.sources.spec import SourceSpec
 
 _Members: TypeAlias = Mapping[str, Sequence[tuple[int, NDArray[np.int64]]]]
 """Group -> the rows it has of each source."""
@@ -41,13 +42,30 @@ def group_rows(
             name=name,
             source_N=np.concatenate([np.full(len(part_N), n, np.int32) for n, part_N in parts]),
             row_N=np.concatenate([part_N for _, part_N in parts]),
-            positive_N=np.concatenate([sources[n].positive_N[part_N] for n, part_N in parts]),
+            positive_N=np.concatenate(
+                [_keys(spec.sources[n], sources[n], n, part_N) for n, part_N in parts]
+            ),
             weight=spec.weights.get(name, 1.0),
             repeat={n: spec.sources[n].repeat for n, _ in parts},
             cap={n: caps[n, name] for n, _ in parts if (n, name) in caps},
         )
         for name, parts in members.items()
     }
+
+
+def _keys(
+    spec: SourceSpec, source: Source, number: int, row_N: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """(N,): what no batch holds twice: the rows' positives, or the rows, where those may be shared.
+
+    Rows that all have one positive keep it, and are refused: nothing could be told apart.
+    """
+    positive_N = source.positive_N[row_N]
+    if not spec.shared_positives or (positive_N == positive_N[0]).all():
+        return positive_N
+    # Spread over all of 64 bits, so that they meet no other source's keys.
+    mixed_N = (row_N.astype(np.uint64) + np.uint64(number << 40)) * np.uint64(0x9E3779B97F4A7C15)
+    return mixed_N.view(np.int64)
 
 
 def _name(spec: MixtureSpec, number: int, source: Source, task: str, *, is_only: bool) -> str:

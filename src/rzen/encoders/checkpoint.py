@@ -6,13 +6,14 @@ average the tokens of a vision-language model, whose last token alone has seen e
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rzen.config import ModelSettings
 from rzen.encoders.loading import (
+    OUTLINE,
     device_named,
     environment,
     explain,
@@ -23,6 +24,7 @@ from rzen.encoders.loading import (
 from rzen.encoders.lora.merging import merge
 from rzen.encoders.lora.overlay import overlay
 from rzen.encoders.model_source import ModelSource
+from rzen.encoders.outlining import without_weights
 from rzen.errors import EncoderError, MissingExtraError
 
 _DECODERS = ("ForConditionalGeneration", "ForCausalLM")
@@ -49,13 +51,17 @@ class Checkpoint:
     environment: Mapping[str, str]
 
 
-def load(source: ModelSource, device: str, settings: ModelSettings) -> Checkpoint:
+def load(
+    source: ModelSource, device: str, settings: ModelSettings, *, is_outline: bool = False
+) -> Checkpoint:
     """Loads a model.
 
     Args:
         source: where it is; an adapter is merged into its base.
         device: "auto", or one of torch.
         settings: its dtype, and whether its own code may run.
+        is_outline: whether the weights of its network are left out: contents can be prepared with
+            it, and parameters counted, on torch's meta device.
 
     Raises:
         EncoderError: if it cannot be loaded or the device is not there.
@@ -69,10 +75,10 @@ def load(source: ModelSource, device: str, settings: ModelSettings) -> Checkpoin
     place = device_named(device)
     with _opened(source) as opened:
         try:
-            with quiet():
+            with quiet(), without_weights() if is_outline else nullcontext():
                 model = SentenceTransformer(
                     str(opened or source.name),
-                    device=place,
+                    device="meta" if is_outline else place,
                     trust_remote_code=(source.base or source).name in settings.trust_remote_code,
                     local_files_only=opened is not None,
                     model_kwargs={
@@ -85,7 +91,7 @@ def load(source: ModelSource, device: str, settings: ModelSettings) -> Checkpoin
             raise EncoderError(explain(source, error)) from error
         folder = opened or hub_folder(source.name)
         plain = folder is not None and not (folder / "modules.json").is_file()
-    if source.base is not None:
+    if source.base is not None and not is_outline:
         merge(source, _network(source, model))
     architecture = str(next(iter(getattr(_config(model), "architectures", None) or ()), ""))
     if plain and architecture.endswith(_DECODERS):
@@ -94,7 +100,7 @@ def load(source: ModelSource, device: str, settings: ModelSettings) -> Checkpoin
     return Checkpoint(
         model=model,
         plain=plain,
-        weights=weights_hash(source, source.folder or folder),
+        weights=OUTLINE if is_outline else weights_hash(source, source.folder or folder),
         pooling=_pooling(model),
         positions="m-rope" if "mrope_section" in str(_config(model)) else "1d",
         environment=environment(str(model.dtype), place),

@@ -399,6 +399,18 @@ FAMILIES: Final[tuple[Family, ...]] = (
         origin="mteb 2.26.24, qwen3_models.py",
     ),
     Family(
+        name="mini",
+        types=("rzen-mini",),
+        budget=MediaBudget(
+            image_pixels=320 * 320, page_pixels=320 * 320, frame_pixels=320 * 320, frames=8, fps=0.5
+        ),
+        pooling="mean",
+        follows=False,
+        licence="of its trained layers: whatever its trainer gives it",
+        verified="untrained, the vectors of the built-in mini, to 0.00001",
+        origin="rzen.encoders.mini.network: what rzen train writes when it begins at mini",
+    ),
+    Family(
         name="text models",
         types=(),
         names=("*",),
@@ -417,6 +429,8 @@ FAMILIES: Final[tuple[Family, ...]] = (
     ),
 )
 OTHER: Final = FAMILIES[-1]
+MINI: Final = FAMILIES[-2]
+"""Trained from the built-in ``mini``, and run by rzen as that one is."""
 
 
 def recognise(

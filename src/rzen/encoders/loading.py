@@ -16,6 +16,9 @@ from rzen.errors import EncoderError
 NOTE = "rzen.json"
 """What rzen writes beside a model that it exports or trains: its family and template."""
 
+OUTLINE = "outline"
+"""Stands for the weights of a network that has none: no vectors come of it."""
+
 # What decides the vectors; a read-me does not.
 _PARTS = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")

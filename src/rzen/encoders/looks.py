@@ -14,12 +14,12 @@ _NUMBERS = ("frames", "fps", "prompt_tokens")
 
 
 def adjusted(family: Family, changes: Mapping[str, Any]) -> Family:
-    """The family with other sizes of pictures and clips.
+    """The family with other sizes of pictures and clips, which are then resized once.
 
     >>> from rzen.encoders.families import family_named
     >>> small = adjusted(family_named("RzenEmbed"), {"picture_tokens": [4, 64], "frames": 2})
-    >>> small.look.picture[-1], small.budget.frames
-    (Bounds(low=3136, high=50176, side=28), 2)
+    >>> small.look.picture, small.budget.frames
+    ((Bounds(low=3136, high=50176, side=28),), 2)
 
     Args:
         family: one that rzen runs itself; any, if nothing changes.
@@ -34,11 +34,18 @@ def adjusted(family: Family, changes: Mapping[str, Any]) -> Family:
     if not changes or look is None:
         return family
     side = look.picture[-1].side
+
+    def steps(name: str, own: Steps) -> Steps:
+        """One step: what authors do before it belongs to their own bounds."""
+        return (
+            (Bounds.tokens(changes[name][0], changes[name][1], side),) if name in changes else own
+        )
+
     return replace(
         family,
         look=Look(
-            picture=_last(look.picture, changes.get("picture_tokens"), side),
-            frames=lambda count: _last(look.frames(count), changes.get("frame_tokens"), side),
+            picture=steps("picture_tokens", look.picture),
+            frames=lambda count: steps("frame_tokens", look.frames(count)),
             tokens=int(changes.get("prompt_tokens", look.tokens)),
             template=look.template,
         ),
@@ -57,11 +64,6 @@ def _budget(budget: MediaBudget, changes: Mapping[str, Any], side: int) -> Media
         frames=int(changes.get("frames", budget.frames)),
         fps=float(changes.get("fps", budget.fps)),
     )
-
-
-def _last(steps: Steps, tokens: tuple[int, int] | None, side: int) -> Steps:
-    """The same steps with other bounds at the end: earlier ones are how pictures are opened."""
-    return steps if tokens is None else (*steps[:-1], Bounds.tokens(tokens[0], tokens[1], side))
 
 
 def _check(family: Family, changes: Mapping[str, Any]) -> None:

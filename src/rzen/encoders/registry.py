@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rzen.config import Limits, ModelSettings
-from rzen.encoders.families import Family, Recognised, alike, recognise
-from rzen.encoders.loading import Description, describe
+from rzen.encoders.families import MINI, Family, Recognised, alike, recognise
+from rzen.encoders.loading import Description, describe, part
 from rzen.encoders.looks import adjusted
 from rzen.encoders.lora.base_model import with_base
 from rzen.encoders.model_source import ModelSource, find
@@ -51,9 +51,9 @@ def create(
 
     Args:
         name: ``"mini"``, ``"dummy"``, an address (``"http://localhost:8000/v1#MODEL"``), else a
-            model of sentence-transformers or transformers: a local folder, or a name on the model
-            hub (``"qihoo360/RzenEmbed"``). The folder may hold a LoRA adapter: it is merged into
-            its base, in float32.
+            model of sentence-transformers or transformers, or a trained ``mini``: a local folder,
+            or a name on the model hub (``"qihoo360/RzenEmbed"``). The folder may hold a LoRA
+            adapter: it is merged into its base, in float32.
         device: where transformers run: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         limits: what decoders may be asked to do with one file; ``None`` takes the defaults.
         model: how a checkpoint is loaded and asked; ``None`` takes the defaults.
@@ -138,8 +138,23 @@ def _remote(name: str, limits: Limits, model: ModelSettings) -> Encoder:
     return encoder
 
 
+def _trained_mini(found: Resolved, limits: Limits, model: ModelSettings) -> Encoder:
+    from rzen.encoders.mini.architecture import CONFIG, NAMES  # noqa: PLC0415
+    from rzen.encoders.mini.trained import TrainedMiniEncoder  # noqa: PLC0415
+
+    if model.template:
+        raise EncoderError(
+            f"{found.source.name} is a trained mini, which takes no template (asked for: "
+            f"{model.template}): leave model.template empty"
+        )
+    files = {each: part(found.source, each) for each in NAMES}
+    return TrainedMiniEncoder(files[CONFIG].parent, limits=limits)
+
+
 def _checkpoint(name: str, device: str, limits: Limits, model: ModelSettings) -> Encoder:
     found = resolve(name)
+    if found.family is MINI:
+        return _trained_mini(found, limits, model)
     if found.is_ours:
         from rzen.encoders.vision_language.encoder import VisionLanguageEncoder  # noqa: PLC0415
         from rzen.encoders.vision_language.model import load  # noqa: PLC0415

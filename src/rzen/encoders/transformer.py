@@ -49,6 +49,7 @@ class TransformerEncoder:
         device: "auto", or one of torch.
         limits: what decoders may be asked to do with one file; ``None`` takes the defaults.
         model: its dtype, and whether its own code may run.
+        is_outline: whether its weights are left out: it prepares contents and encodes none.
 
     Raises:
         EncoderError: if the model cannot be loaded.
@@ -65,9 +66,12 @@ class TransformerEncoder:
         device: str = "auto",
         limits: Limits | None = None,
         model: ModelSettings | None = None,
+        is_outline: bool = False,
     ) -> None:
         self.family = family
-        self._checkpoint: Checkpoint = load(source, device, model or ModelSettings())
+        self._checkpoint: Checkpoint = load(
+            source, device, model or ModelSettings(), is_outline=is_outline
+        )
         self._model = self._checkpoint.model
         self._limits = limits or Limits()
         known = set(self._model.modalities)

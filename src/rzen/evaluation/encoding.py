@@ -13,9 +13,9 @@ from typing import TypeAlias
 import numpy as np
 
 from rzen.errors import EncoderError, MediaError
-from rzen.evaluation.content_digest import content_digest
 from rzen.evaluation.outcome import Cost
 from rzen.evaluation.vector_cache import CachedVector, VectorCache, vector_key
+from rzen.media.content_digest import content_digest
 from rzen.protocols import Encoder
 from rzen.types import MODALITIES, Content, Encoded, Modality, Role, Vectors
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rzen.data.retrieval_set import Query, RetrievalSet
 from rzen.errors import MediaError
-from rzen.evaluation.content_digest import content_digest
+from rzen.media.content_digest import content_digest
 from rzen.types import MODALITIES, Vectors
 
 

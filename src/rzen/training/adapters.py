@@ -37,8 +37,10 @@ def with_adapters(network: nn.Module, settings: LoraSettings) -> Any:
         target_modules=layers,
         bias="none",
     )
+    # Of an outline, the adapters have no values either.
+    is_outline = next(network.parameters()).is_meta
     with _peft_warnings():
-        return get_peft_model(network, config)
+        return get_peft_model(network, config, low_cpu_mem_usage=is_outline)
 
 
 def chosen_layers(network: nn.Module, settings: LoraSettings) -> list[str]:

@@ -26,6 +26,7 @@ class Row:
         task: number of its task.
         part: number of its sub-batch.
         query: prepared.
+        own_key: what the query's content would be called as a document.
         documents: key -> prepared; positives first. Equal keys mean equal documents.
         positives: how many of the documents are positives; the others are hard negatives.
         lost: why hard negatives are missing.
@@ -35,6 +36,7 @@ class Row:
     task: int
     part: int
     query: Prepared
+    own_key: str
     documents: dict[str, Prepared]
     positives: int
     lost: tuple[str, ...] = ()
@@ -76,6 +78,7 @@ class LocalBatch:
             "names": [row.name for row in rows],
             "tasks": [row.task for row in rows],
             "parts": [row.part for row in rows],
+            "own": [row.own_key for row in rows],
             "keys": list(documents),
             "documents": [list(row.documents) for row in rows],
             "positives": [row.positives for row in rows],
@@ -127,7 +130,9 @@ class GlobalLayout:
         number = {key: column for column, key in enumerate(first)}
         owned = [[number[key] for key in own] for about in abouts for own in about["documents"]]
         counts = [count for about in abouts for count in about["positives"]]
-        parts = [part for about in abouts for part in about["parts"]]
+        own = [number.get(key) for about in abouts for key in about["own"]]
+        parts = [part if by_part else 0 for about in abouts for part in about["parts"]]
+        candidate_NM = _candidates(owned, own, parts, len(first))
         layout = cls(
             query_N=torch.tensor(queries, dtype=torch.long, device=device),
             document_M=torch.tensor(list(first.values()), dtype=torch.long, device=device),
@@ -135,7 +140,7 @@ class GlobalLayout:
                 [task for about in abouts for task in about["tasks"]], device=device
             ),
             positive=_positive(owned, counts, len(first)).to(device),
-            candidate_NM=_candidates(owned, parts, len(first)).to(device) if by_part else None,
+            candidate_NM=None if candidate_NM is None else candidate_NM.to(device),
             names=[name for about in abouts for name in about["names"]],
             tokens=sum(about["tokens"] for about in abouts),
         )
@@ -152,8 +157,25 @@ def _positive(owned: Sequence[Sequence[int]], counts: Sequence[int], documents: 
     return found
 
 
-def _candidates(owned: Sequence[Sequence[int]], parts: Sequence[int], documents: int) -> Tensor:
+def _candidates(
+    owned: Sequence[Sequence[int]],
+    own: Sequence[int | None],
+    parts: Sequence[int],
+    documents: int,
+) -> Tensor | None:
+    """(N, M), or ``None`` for all: no query is asked to be unlike itself.
+
+    A picture that is one row's query may be another row's document (pairs in both directions); it
+    answers nothing there and is as near as can be. Where it is the row's own hard negative, as in
+    "the same, but at night", it counts.
+    """
+    if len(set(parts)) < 2 and all(each is None for each in own):
+        return None
     of_part = torch.zeros(max(parts, default=0) + 1, documents, dtype=torch.bool)
-    for own, part in zip(owned, parts, strict=True):
-        of_part[part, list(own)] = True
-    return of_part[torch.tensor(parts, dtype=torch.long)]
+    for mine, part in zip(owned, parts, strict=True):
+        of_part[part, list(mine)] = True
+    found = of_part[torch.tensor(parts, dtype=torch.long)]
+    for row, (itself, mine) in enumerate(zip(own, owned, strict=True)):
+        if itself is not None and itself not in mine:
+            found[row, itself] = False
+    return found

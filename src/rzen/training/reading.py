@@ -18,6 +18,9 @@ from rzen.types import Content, Example, Role
 Address: TypeAlias = tuple[int, int, int]
 """Number of a source, of a row in it, and of the row's sub-batch."""
 
+PREFETCHED = 2
+"""Batches that each process reads ahead."""
+
 _MOST_WORKERS = 8
 
 
@@ -71,6 +74,7 @@ class Rows(Dataset[Row | FailedRow]):
             task=self.tasks[example.task],
             part=part,
             query=query,
+            own_key=self.key(example.query, told),
             documents=documents,
             positives=positives,
             lost=tuple(lost),
@@ -78,6 +82,21 @@ class Rows(Dataset[Row | FailedRow]):
 
     def _prepared(self, content: Content, role: Role, instruction: str | None) -> Prepared:
         return self.backbone.prepare(content, role, instruction)
+
+
+def processes(workers: int) -> int:
+    """How many processes read.
+
+    Args:
+        workers: so many; -1 means as many as there are cores, eight at most, and none on a machine
+            of two, or on one that cannot fork.
+    """
+    if sys.platform != "linux":
+        return 0
+    if workers >= 0:
+        return workers
+    cores = available_cores()
+    return 0 if cores <= 2 else min(_MOST_WORKERS, cores - 1)
 
 
 def batches(
@@ -88,14 +107,9 @@ def batches(
     Args:
         rows: what is done with an address.
         addresses: of each batch.
-        workers: processes; -1 means as many as there are cores, eight at most, and none on a
-            machine of two or one that cannot fork.
+        workers: see :func:`processes`.
     """
-    if sys.platform != "linux":
-        workers = 0
-    elif workers < 0:
-        cores = available_cores()
-        workers = 0 if cores <= 2 else min(_MOST_WORKERS, cores - 1)
+    workers = processes(workers)
     # The tokenizers' own threads do not survive a fork.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     loader: DataLoader[Any] = DataLoader(
@@ -105,7 +119,7 @@ def batches(
         num_workers=workers,
         # What is trained is in memory already, and cannot all be sent to a process.
         multiprocessing_context="fork" if workers else None,
-        prefetch_factor=2 if workers else None,
+        prefetch_factor=PREFETCHED if workers else None,
         worker_init_fn=_leave_signals,
     )
     return iter(loader)

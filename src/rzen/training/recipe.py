@@ -54,6 +54,7 @@ class FinalEvaluation(_Section):
 
     suite: str = Field("rzen-bench", description="a suite; empty: nothing is measured")
     splits: tuple[Literal["validation", "test"], ...] = ("validation", "test")
+    data: str = Field("", description="folder of its files, seen from the recipe; of mmeb-v2")
     limit: int | None = Field(None, gt=0, description="queries of a set, at most")
     beside_base: bool = Field(True, description="whether the base is measured as well")
 

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validato
 from rzen.training.losses import FalseNegatives
 from rzen.training.temperatures import TemperatureSettings
 
+_CHUNK_TOKENS = {"cpu": 4_096, "cuda": 32_768}
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,6 +63,16 @@ class NetworkSettings(_Section):
             raise ValueError("frozen: with lora all weights but the adapters are: leave it out")
         return self
 
+    def arithmetic(self, device: str) -> Literal["float32", "bfloat16"]:
+        """The dtype that the network computes in on a device.
+
+        >>> NetworkSettings(base="mini").arithmetic("cuda:0")
+        'bfloat16'
+        """
+        if self.precision != "auto":
+            return self.precision
+        return "float32" if device.startswith("cpu") else "bfloat16"
+
 
 class BatchSettings(_Section):
     """What one step sees. The pool of negatives is always the whole global batch."""
@@ -82,11 +94,23 @@ class BatchSettings(_Section):
     hard_negatives: int = Field(4, ge=0, description="of a row, at most")
     positives: int = Field(1, ge=1, description="of a row, at most")
 
+    def room(self, device: str) -> int:
+        """Tokens that are encoded at once on a device, with padding.
+
+        >>> BatchSettings().room("cuda:1")
+        32768
+        """
+        kind = device.partition(":")[0]
+        return self.chunk_tokens or _CHUNK_TOKENS.get(kind, _CHUNK_TOKENS["cpu"])
+
 
 class OptimizerSettings(_Section):
     """AdamW (Loshchilov & Hutter, arXiv 1711.05101) and its schedule."""
 
     learning_rate: float = Field(2e-4, gt=0, description="at its peak (the paper's, for LoRA)")
+    rates: dict[str, PositiveFloat] = Field(
+        {}, description="pattern of weights -> their own peak; the first that matches counts"
+    )
     schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="after warm-up")
     # [open] VLM2Vec warms up over about this share.
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps")
@@ -123,6 +147,7 @@ class EvaluationSettings(_Section):
 
     suite: str = Field("", description="such as rzen-bench; empty: nothing is measured")
     split: Literal["validation", "test"] = "validation"
+    data: str = Field("", description="folder of its files, seen from the recipe; of mmeb-v2")
     limit: int | None = Field(None, gt=0, description="queries of a set, at most")
     every_steps: int = Field(500, gt=0)
     patience: int = Field(

@@ -5,6 +5,7 @@ Written here and not on top of sentence-transformers' Trainer; docs/architecture
 Shape suffixes: N contents or queries, M documents, D dimensions.
 """
 
+import fnmatch
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from rzen.encoders.batching import by_length
-from rzen.errors import DataError
+from rzen.errors import DataError, UsageError
 from rzen.protocols import Encoder
 from rzen.training import checkpoints, gradient_cache
 from rzen.training.backbone import Backbone
@@ -28,7 +29,6 @@ from rzen.training.schedule import factor
 from rzen.training.settings import StageSettings
 from rzen.training.temperatures import Temperatures
 
-_CHUNK_TOKENS = {"cpu": 4_096, "cuda": 32_768}
 _FEW = 100  # rows; a share of fewer says little
 _REASONS = 5  # named when too many rows fail
 _IDLE_STEPS = 10  # without a gradient, until the run is stopped
@@ -206,20 +206,25 @@ class Trainer:
 
     def _optimizer(self) -> torch.optim.Optimizer:
         own = self.settings.optimizer
-        # Matrices decay; gains, shifts and temperatures do not.
-        matrices = [each for each in self._weights if each.ndim > 1]
-        others = [each for each in self._weights if each.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": own.weight_decay, "peak": own.learning_rate},
-            {"params": others, "weight_decay": 0.0, "peak": own.learning_rate},
-            {
-                "params": list(self._temperatures.parameters()),
-                "weight_decay": 0.0,
-                "peak": self.settings.temperature.learning_rate,
-            },
-        ]
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        unmet = set(own.rates)
+        for name, weight in checkpoints.trained(self.backbone.network).items():
+            patterns = [each for each in own.rates if fnmatch.fnmatchcase(name, each)]
+            unmet -= set(patterns)
+            peak = own.rates[patterns[0]] if patterns else own.learning_rate
+            # Matrices decay; gains, shifts and temperatures do not.
+            decay = own.weight_decay if weight.ndim > 1 else 0.0
+            groups.setdefault((peak, decay), []).append(weight)
+        if unmet:
+            raise UsageError(f"optimizer.rates: no trained weight is called {min(unmet)!r}")
+        thetas = [each for each in self._temperatures.parameters() if each.requires_grad]
+        if thetas:
+            groups.setdefault((self.settings.temperature.learning_rate, 0.0), []).extend(thetas)
         return torch.optim.AdamW(
-            [group for group in groups if group["params"]],
+            [
+                {"params": weights, "weight_decay": decay, "peak": peak}
+                for (peak, decay), weights in groups.items()
+            ],
             lr=own.learning_rate,
             betas=own.betas,
             eps=own.epsilon,
@@ -318,8 +323,7 @@ class Trainer:
 
     def _chunks(self, local: LocalBatch) -> list[list[int]]:
         own = self.settings.batch
-        kind = self.backbone.device.partition(":")[0]
-        tokens = own.chunk_tokens or _CHUNK_TOKENS.get(kind, _CHUNK_TOKENS["cpu"])
+        tokens = own.room(self.backbone.device)
         lengths = [each.tokens for each in local.contents]
         # The largest comes last: its graph is kept, so it is encoded once only.
         return list(by_length(lengths, tokens=tokens, items=own.chunk_items))[::-1]

@@ -263,3 +263,32 @@ def test_the_guide_shows_what_can_be_said() -> None:
         "vidore",
         "video-captions",
     ]
+
+
+def test_rows_may_share_a_positive_where_that_is_asked_for() -> None:
+    """Two answers to a thousand questions made a thousand batches of two rows."""
+    rows: list[dict[str, Any]] = [
+        {"q": f"q{n}", "qi": None, "p": "yes" if n % 2 else "no", "n": []} for n in range(40)
+    ]
+    write("few", [{**row, "task": "qa", "say": None} for row in rows])
+    table = {"kind": "jsonl", "path": "few.jsonl", "columns": COLUMNS}
+
+    def sizes(**values: Any) -> list[int]:
+        groups = list(opened({**table, **values}).groups.values())
+        sampler = GlobalBatchSampler(groups, batch_size=8, seed=1)
+        return sorted({len(batch) for batch in sampler.epoch(0)})
+
+    assert sizes() == [2]
+    assert sizes(shared_positives=True) == [8]
+
+
+def test_one_positive_for_all_is_refused_even_where_it_may_be_shared() -> None:
+    """Nothing could be told apart."""
+    rows: list[dict[str, Any]] = [
+        {"q": f"q{n}", "qi": None, "p": "yes", "n": [], "task": "qa", "say": None} for n in "ab"
+    ]
+    write("one", rows)
+    table = {"kind": "jsonl", "path": "one.jsonl", "columns": COLUMNS, "shared_positives": True}
+    groups = list(opened(table).groups.values())
+    with pytest.raises(DataError, match="share one positive"):
+        GlobalBatchSampler(groups, batch_size=8)

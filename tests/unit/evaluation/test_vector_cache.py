@@ -10,8 +10,8 @@ import pytest
 
 from evaluation_sets import TableEncoder
 from rzen.errors import MediaError
-from rzen.evaluation.content_digest import content_digest
 from rzen.evaluation.vector_cache import CachedVector, VectorCache, cache_file, vector_key
+from rzen.media.content_digest import content_digest
 from rzen.types import Content, Frames, Image, Page, Part, Text, Video
 
 ROWS = {bytes([number]) * 32: [float(number), 1.0, -0.5] for number in range(5)}

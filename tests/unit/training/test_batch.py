@@ -13,13 +13,21 @@ from rzen.training.losses import info_nce
 from training_toys import ToyContent
 
 
-def row(name: str, *documents: str, positives: int = 1, task: int = 0, part: int = 0) -> Row:
+def row(
+    name: str,
+    *documents: str,
+    positives: int = 1,
+    task: int = 0,
+    part: int = 0,
+    own: str = "itself",
+) -> Row:
     """A row whose contents can be told apart by their single word."""
     return Row(
         name=name,
         task=task,
         part=part,
         query=word(name),
+        own_key=own,
         documents={key: word(key) for key in documents},
         positives=positives,
     )
@@ -133,3 +141,16 @@ def test_the_loss_of_sub_batches_is_the_mean_of_their_losses() -> None:
     apart = (loss(rows[:2], by_part=False) + loss(rows[2:], by_part=False)) / 2
     assert loss(rows, by_part=True) == pytest.approx(apart, rel=1e-6)
     assert loss(rows, by_part=False) > apart + 0.01
+
+
+def test_no_query_is_asked_to_be_unlike_itself() -> None:
+    """Guards pairs that stand in both directions: a query's own picture among the documents is as
+    near as can be and answers nothing. As the row's own hard negative it counts."""
+    rows = [row("A", "x", own="y"), row("B", "y", own="x"), row("C", "z", "q", own="q")]
+    candidate_NM = layout(rows).candidate_NM
+    assert candidate_NM is not None
+    assert candidate_NM.tolist() == [
+        [True, False, True, True],
+        [False, True, True, True],
+        [True, True, True, True],
+    ]

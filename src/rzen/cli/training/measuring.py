@@ -8,23 +8,43 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rzen.evaluation.comparison import RunComparison
     from rzen.evaluation.outcome import RunOutcome
-    from rzen.evaluation.suites import Suite
+    from rzen.evaluation.suites import Split, Suite
     from rzen.protocols import Encoder
     from rzen.training.recipe import Recipe
     from rzen.training.settings import EvaluationSettings
 
 
-def open_suites(recipe: "Recipe") -> "dict[tuple[str, str], Suite]":
+def open_suites(recipe: "Recipe", recipe_folder: Path) -> "dict[tuple[str, str], Suite]":
     """All suites that a recipe names, so that a missing one is known before hours of training.
+
+    Args:
+        recipe: that names them.
+        recipe_folder: that their folders are relative to.
 
     Raises:
         DataError: if one is not on this machine; the message says how to get it.
+        UsageError: if one needs a folder, or is to be read from two.
     """
-    from rzen.evaluation.suites import open_suite
+    from rzen.errors import UsageError
+    from rzen.evaluation.suites import MMEB, open_suite
 
-    wanted = {(each.evaluation.suite, each.evaluation.split) for each in recipe.stage}
-    wanted |= {(recipe.evaluation.suite, split) for split in recipe.evaluation.splits}
-    return {(name, split): open_suite(name, split=split) for name, split in sorted(wanted) if name}
+    own, others = recipe.evaluation, [stage.evaluation for stage in recipe.stage]
+    wanted: list[tuple[str, Split, str]] = [(own.suite, each, own.data) for each in own.splits]
+    wanted += [(each.suite, each.split, each.data) for each in others]
+    folders: dict[tuple[str, Split], str] = {}
+    for name, split, data in wanted:
+        if name == MMEB and not data:
+            raise UsageError(f"evaluation: {MMEB} is read from a folder: set data beside its suite")
+        if name and folders.setdefault((name, split), data) != data:
+            raise UsageError(f"evaluation: {name} has two folders: {folders[name, split]}, {data}")
+    return {
+        (name, split): open_suite(
+            name,
+            split=split,
+            data=recipe_folder / Path(data).expanduser() if data else None,
+        )
+        for (name, split), data in sorted(folders.items())
+    }
 
 
 def measure_with(

@@ -91,7 +91,7 @@ def _train(
     from rzen.training.processes import Processes
     from rzen.training.stages import Run
 
-    suites = open_suites(recipe)
+    suites = open_suites(recipe, recipe_folder)
     processes = Processes(settings.device, recipe.track, folder / "curves")
     with training_progress() as speaker, _stop_flag() as stop:
         work = Run(

@@ -1,5 +1,6 @@
 """Rows whose columns are texts and media, under whatever names: a mapping says which is which."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,6 +20,8 @@ NAMES = (
 )
 """What a column may be mapped to."""
 
+_ELEMENT = re.compile(r"(.+)\[(\d{1,3})\]")
+
 _ToPart: TypeAlias = Callable[[Any, str, Path | None], Part | None]
 
 
@@ -30,7 +33,8 @@ class FlatRows:
     beside a list belongs to each of its elements. Media stand before the text.
 
     Args:
-        columns: name of :data:`NAMES` -> column; without any, columns are called by those names.
+        columns: name of :data:`NAMES` -> column, or ``"column[0]"`` for the first element of its
+            list; without any, columns are called by those names.
         task: of all rows; empty takes each row's own.
     """
 
@@ -46,18 +50,18 @@ class FlatRows:
 
     def wanted(self) -> Sequence[str]:
         """The columns that are mapped."""
-        return tuple(dict.fromkeys(self._columns.values()))
+        return tuple(dict.fromkeys(map(_column, self._columns.values())))
 
     def needed(self) -> Sequence[str]:
         """All that the user mapped."""
-        return tuple(dict.fromkeys(self._mapped.values()))
+        return tuple(dict.fromkeys(map(_column, self._mapped.values())))
 
     def example(self, row: Row, folder: Path | None) -> Example:
         """The example of a row."""
         query = [
             part
             for column, to_part in self._sides["query"]
-            for value in _listed(row.get(column))
+            for value in _listed(_value(row, column))
             if (part := to_part(value, column, folder)) is not None
         ]
         if not query:
@@ -88,17 +92,20 @@ class FlatRows:
                 yield column, _TO_PART[kind]
 
     def _contents(self, side: str, row: Row, folder: Path | None) -> Iterator[Content]:
-        columns = [each for each in self._sides[side] if row.get(each[0]) is not None]
+        columns = [
+            (column, value, to_part)
+            for column, to_part in self._sides[side]
+            if (value := _value(row, column)) is not None
+        ]
         if not columns:
             return
-        lengths = {len(row[column]) for column, _ in columns if isinstance(row[column], list)}
+        lengths = {len(value) for _, value, _ in columns if isinstance(value, list)}
         if len(lengths) > 1:
-            names = ", ".join(column for column, _ in columns)
+            names = ", ".join(column for column, _, _ in columns)
             raise BadRowError(f"the lists in {names} are of different lengths")
         for number in range(lengths.pop() if lengths else 1):
             parts = []
-            for column, to_part in columns:
-                value = row[column]
+            for column, value, to_part in columns:
                 if isinstance(value, list):
                     value = value[number]
                 if (part := to_part(value, column, folder)) is not None:
@@ -108,9 +115,31 @@ class FlatRows:
 
     def _text(self, name: str, row: Row) -> str | None:
         column = self._columns.get(name)
-        if column is None or row.get(column) is None:
+        if column is None or (value := _value(row, column)) is None:
             return None
-        return text_of(row, column)
+        return text_of({column: value}, column)
+
+
+def _column(named: str) -> str:
+    """The column that a mapping names.
+
+    >>> _column("q_texts[0]"), _column("q_text")
+    ('q_texts', 'q_text')
+    """
+    match = _ELEMENT.fullmatch(named)
+    return match[1] if match else named
+
+
+def _value(row: Row, named: str) -> Any:
+    """What is there; ``None`` where the row, or its list, has nothing."""
+    match = _ELEMENT.fullmatch(named)
+    if match is None:
+        return row.get(named)
+    held = row.get(match[1])
+    if held is None or isinstance(held, list):
+        number = int(match[2])
+        return held[number] if held and number < len(held) else None
+    raise BadRowError(f"{match[1]!r} is not a list", f"{held!r:.40}")
 
 
 def _listed(value: Any) -> list[Any]:

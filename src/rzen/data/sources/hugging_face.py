@@ -1,5 +1,6 @@
 """A data set of the `datasets` library: a folder it saved, a folder of files, or one of the Hub."""
 
+import glob
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,23 @@ _BATCH = 256
 def is_saved(folder: Path) -> bool:
     """Whether a folder is what ``save_to_disk`` writes."""
     return any((folder / name).is_file() for name in _SAVED)
+
+
+def is_downloaded(dataset: str, config: str = "") -> bool:
+    """Whether the library's cache on this machine holds a data set of the Hub; asks nobody.
+
+    Raises:
+        MissingExtraError: if the library is not installed.
+    """
+    try:
+        from datasets import config as library  # noqa: PLC0415
+        from datasets.naming import camelcase_to_snakecase  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError("datasets", "train") from None
+    *owner, name = dataset.split("/")
+    folder = Path(library.HF_DATASETS_CACHE) / "___".join([*owner, camelcase_to_snakecase(name)])
+    # A configuration, a version, a hash of the files: only what was built whole has all three.
+    return any(path.is_dir() for path in folder.glob(f"{glob.escape(config)}*/*/*"))
 
 
 class HuggingFace:

@@ -4,8 +4,11 @@
 the marker is dropped. The texts bring their instruction with them ("Find me an everyday image that
 matches the given caption: ..."). Where it is known, it is cut off and said as an instruction, so
 that each encoder puts it where it belongs; else the text stays whole and no other one is said.
+
+mmE5's sets have the same columns, with their lists of negatives written as text ("['a', 'b']").
 """
 
+import ast
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,7 +82,7 @@ class MmebRows:
         positives = [*_contents(row, "pos_text", self._document_known, folder)]
         if not positives:
             raise BadRowError("no positive")
-        negatives = [*_contents(row, "neg_text", self._document_known, folder)]
+        negatives = [*_contents(_unfolded(row), "neg_text", self._document_known, folder)]
         (query, said), (_, document_said) = queries[0], positives[0]
         return Example(
             task=self._task,
@@ -94,6 +97,28 @@ class MmebRows:
         """None."""
         del row, example
         return {}
+
+
+def _unfolded(row: Row) -> Row:
+    """The row with its negatives as lists, where both columns hold lists written as text."""
+    lists = {name: _list_in(row.get(name)) for name in ("neg_text", "neg_image_path")}
+    return {**row, **lists} if all(each is not None for each in lists.values()) else row
+
+
+def _list_in(text: Any) -> list[str] | None:
+    """The list of texts that a text spells out.
+
+    >>> _list_in("['a', 'it is']"), _list_in("[1]"), _list_in("['a'")
+    (['a', 'it is'], None, None)
+    """
+    if not isinstance(text, str) or not text.startswith("["):
+        return None
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    is_list = isinstance(found, list) and all(isinstance(each, str) for each in found)
+    return found if is_list else None
 
 
 def _contents(

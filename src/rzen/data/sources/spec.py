@@ -62,6 +62,11 @@ class SourceSpec(BaseModel):
     )
     cap: int | None = Field(None, gt=0, description="rows of an epoch, at most")
     repeat: float = Field(1.0, gt=0, description="how often an epoch takes each row")
+    shared_positives: bool = Field(
+        False,
+        description="whether rows with one positive may share a batch, as few classes or answers "
+        "want it: there it stands once, and is no negative of any of them",
+    )
     negatives: int | None = Field(None, ge=0, description="hard negatives of a row, at most")
     direction: Direction = Field(
         "text-to-video", description="of video-captions: what asks for what"

@@ -18,7 +18,7 @@ from rzen.encoders.export.check import Outcome, by_rzen, demand, distances, with
 from rzen.encoders.export.layout import write, write_note
 from rzen.encoders.export.probes import Probe, drawn, of_library, of_templates, once
 from rzen.encoders.export.weights import Dtype
-from rzen.encoders.families import Family, Look
+from rzen.encoders.families import MINI, Family, Look
 from rzen.encoders.loading import describe, hub_folder
 from rzen.encoders.model_source import ModelSource
 from rzen.encoders.new_folder import check_new, new_folder
@@ -88,6 +88,11 @@ def export(
             f"{name} is an adapter, which others load beside its base only: make a whole model of "
             f"it first (rzen soup {name} -o FOLDER --merge), and export that"
         )
+    if resolved.family is MINI:
+        raise EncoderError(
+            f"{name} is a trained mini: its networks are rzen's own, and nothing else loads them: "
+            "give the folder as it is to  rzen --encoder"
+        )
     say = on_step or (lambda _: None)
     with new_folder(target) as folder:
         if resolved.is_ours:
@@ -145,7 +150,7 @@ def _by_template(job: _Job) -> Exported:
     weights.copy(origin, job.folder, job.dtype)
     write(origin, job.folder, family, template, dim=dim, dtype=job.dtype)
     differs = _PLACED if template.positions == "1d" else None
-    write_note(job.folder, family, template, described.look, differs)
+    write_note(job.folder, family, template, look=described.look, differs=differs)
     is_rounded = weights.rounds(origin, job.dtype)
     should_ND = _expressed(job, template, is_rounded, probes, pictures)
     job.say("encoding the probes without rzen")

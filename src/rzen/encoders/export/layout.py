@@ -83,16 +83,17 @@ def write_note(
     target: Path,
     family: Family,
     template: Template | None,
+    *,
     look: Mapping[str, Any] | None = None,
     differs: str | None = None,
 ) -> None:
-    """Writes what rzen itself reads: the family, the template and sizes that give the true vectors.
+    """Writes what rzen itself reads: whose the model is, and how it is asked for its true vectors.
 
     Args:
         target: the exported folder.
         family: of the model.
         template: its template; ``None`` where sentence-transformers runs it.
-        look: what of its sizes is not as the family has it.
+        look: how it was trained to look, where that is not as its family does.
         differs: what plain sentence-transformers gives otherwise.
     """
     note: dict[str, Any] = {"family": family.name}

@@ -109,6 +109,15 @@ def ready(*, threads: int) -> Assets:
     )
 
 
+def minilm_weights() -> Path:
+    """The file of MiniLM's weights, in its package.
+
+    Raises:
+        MissingExtraError: if it is not installed.
+    """
+    return _source_files()["model.safetensors"]
+
+
 def class_texts(names: list[str], descriptions: Mapping[str, Any]) -> list[str]:
     """What each class is called for its text vector: its name and what it looks like.
 

@@ -20,8 +20,9 @@ dearer and won nothing that is more than chance.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ _PLACE_SIZE = 448  # longer side of a picture whose places are looked at
 _PLACE_TEMPERATURE = 6.0
 _STRIDE = 32  # pixels of a place
 _BATCH = 4  # larger ones are slower: their activations fall out of the cache
+R = TypeVar("R")
 
 
 class ImageTower:
@@ -74,6 +76,37 @@ class ImageTower:
 
         none = np.zeros((0, len(class_vectors)), np.float32)
         return np.concatenate([none, *network.over(seen, batches)])
+
+    def look(
+        self,
+        reels: Sequence[Sequence[NDArray[np.uint8]]],
+        condense: Callable[[NDArray[np.float32]], R],
+    ) -> list[tuple[Vectors, R]]:
+        """For each reel of T pictures their vectors (T, 384), and what is kept of their maps.
+
+        Args:
+            reels: pictures that are seen together: the frames of a clip, or a still alone.
+            condense: from the features of a reel, (T, H, W, D), to what is kept of them, so that no
+                more than a few maps are held at once.
+        """
+        if not reels:
+            return []
+        network, class_vectors = self._load()
+
+        def seen(reel: Sequence[NDArray[np.uint8]]) -> tuple[Vectors, R]:
+            batches = [reel[at : at + _BATCH] for at in range(0, len(reel), _BATCH)]
+            runs = [
+                network.run_several(
+                    {"pixels": np.stack([square(picture) for picture in batch])},
+                    ("logits", "features"),
+                )
+                for batch in batches
+            ]
+            logits_TC, features_TDHW = (np.concatenate(each) for each in zip(*runs, strict=True))
+            vectors_TD = unit(_weights(logits_TC) @ class_vectors)
+            return vectors_TD, condense(np.moveaxis(features_TDHW, 1, -1))
+
+        return list(network.over(seen, reels))
 
     def places(self, picture_HWC: NDArray[np.uint8]) -> Vectors:
         """Vectors (H, W, 384) of the places of a picture, in a grid over the whole of it.

@@ -28,8 +28,12 @@ from rzen.types import (
     Role,
 )
 
-# Pictures of pages are of little use to a network that knows objects: the text decides.
-_PAGE_PICTURE = 0.1
+PAGE_PICTURE = 0.1
+"""Weight of a page's picture beside its text: a network that knows objects says little of it."""
+
+CUT = "a text is longer than this encoder reads: its end was left out"
+"""The warning."""
+
 _CHUNK = 32  # contents whose pixels are held at once
 
 
@@ -152,9 +156,9 @@ class MiniEncoder:
 
         sums = {row: np.zeros(self.dim) for row, _ in chunk}
         for (row, part), vector, lost in zip(worded, texts, cut, strict=True):
-            sums[row] += vector * (1 - _PAGE_PICTURE if part.pixels else 1.0)
+            sums[row] += vector * (1 - PAGE_PICTURE if part.pixels else 1.0)
             if lost:
-                rows.warn(row, "a text is longer than this encoder reads: its end was left out")
+                rows.warn(row, CUT)
         start = 0
         for row, part in seen:
             frames = pictures[start : start + len(part.pixels)]
@@ -165,4 +169,4 @@ class MiniEncoder:
 
 
 def _picture_weight(part: OpenPart) -> float:
-    return _PAGE_PICTURE if part.text.strip() else 1.0
+    return PAGE_PICTURE if part.text.strip() else 1.0

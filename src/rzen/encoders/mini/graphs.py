@@ -25,13 +25,14 @@ _IR_VERSION = 8  # the one that goes with opset 17: older onnxruntimes read it a
 
 
 @dataclass
-class _Graph:
+class Graph:
     """Nodes and constants under construction; every method returns the name of its output."""
 
     nodes: list[Any] = field(default_factory=list)
     constants: list[Any] = field(default_factory=list)
 
     def constant(self, values: NDArray[Any]) -> str:
+        """An array."""
         from onnx import numpy_helper  # noqa: PLC0415
 
         name = f"c{len(self.constants)}"
@@ -39,12 +40,15 @@ class _Graph:
         return name
 
     def floats(self, values: Any) -> str:
+        """An array or number, float32."""
         return self.constant(np.asarray(values, np.float32))
 
     def integers(self, *values: int) -> str:
+        """A list of int64."""
         return self.constant(np.asarray(values, np.int64))
 
     def add(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        """A node of one output, which gets a name unless it has one."""
         from onnx import helper  # noqa: PLC0415
 
         output = output or f"n{len(self.nodes)}"
@@ -52,16 +56,19 @@ class _Graph:
         return output
 
     def linear(self, x: str, weight_OI: NDArray[Any], bias_O: NDArray[Any]) -> str:
+        """A linear layer."""
         product = self.add("MatMul", x, self.floats(weight_OI.T))
         return self.add("Add", product, self.floats(bias_O))
 
     def norm(self, x: str, weights: Weights, at: str, epsilon: float) -> str:
+        """The layer norm of a name."""
         scale, shift = weights[f"{at}.LayerNorm.weight"], weights[f"{at}.LayerNorm.bias"]
         return self.add(
             "LayerNormalization", x, self.floats(scale), self.floats(shift), epsilon=epsilon
         )
 
     def model(self, inputs: list[Any], outputs: list[Any]) -> "onnx.ModelProto":
+        """The whole, checked."""
         import onnx  # noqa: PLC0415
         from onnx import helper  # noqa: PLC0415
 
@@ -89,7 +96,7 @@ def bert(weights: Weights, *, heads: int, epsilon: float) -> "onnx.ModelProto":
     """
     from onnx import TensorProto, helper  # noqa: PLC0415
 
-    g = _Graph()
+    g = Graph()
     hidden = weights["embeddings.word_embeddings.weight"].shape[1]
     positions = weights["embeddings.position_embeddings.weight"]
     # Everything is of token type 0, so its embedding is a part of the positions'.
@@ -103,9 +110,9 @@ def bert(weights: Weights, *, heads: int, epsilon: float) -> "onnx.ModelProto":
     shut = g.add("Unsqueeze", shut, g.integers(1, 2))  # (B, 1, 1, L)
     for layer in range(sum(name.endswith("attention.self.query.weight") for name in weights)):
         at = f"encoder.layer.{layer}"
-        mixed = _attention(g, x, shut, weights, f"{at}.attention", heads)
+        mixed = attention(g, x, shut, weights, f"{at}.attention", heads)
         x = g.norm(g.add("Add", mixed, x), weights, f"{at}.attention.output", epsilon)
-        bent = _feed_forward(g, x, weights, at)
+        bent = feed_forward(g, x, weights, at)
         x = g.norm(g.add("Add", bent, x), weights, f"{at}.output", epsilon)
 
     mask = g.add("Unsqueeze", "mask", g.integers(2))
@@ -118,7 +125,17 @@ def bert(weights: Weights, *, heads: int, epsilon: float) -> "onnx.ModelProto":
     return g.model([ids, mask_info], [vectors])
 
 
-def _attention(g: _Graph, x: str, shut: str, weights: Weights, at: str, heads: int) -> str:
+def attention(g: Graph, x: str, shut: str, weights: Weights, at: str, heads: int) -> str:
+    """The attention of a layer of BERT, before its residual.
+
+    Args:
+        g: where it goes.
+        x: tokens (B, L, D).
+        shut: (B, 1, 1, L), 0 for tokens and -1e9 for padding.
+        weights: by BertModel's names.
+        at: what they begin with.
+        heads: their number.
+    """
     hidden = weights[f"{at}.self.query.weight"].shape[0]
     size = hidden // heads
     parts = [f"{at}.self.{part}" for part in ("query", "key", "value")]
@@ -140,7 +157,8 @@ def _attention(g: _Graph, x: str, shut: str, weights: Weights, at: str, heads: i
     return g.linear(mixed, weights[f"{dense}.weight"], weights[f"{dense}.bias"])
 
 
-def _feed_forward(g: _Graph, x: str, weights: Weights, at: str) -> str:
+def feed_forward(g: Graph, x: str, weights: Weights, at: str) -> str:
+    """The feed-forward part of a layer of BERT, before its residual."""
     up, down = f"{at}.intermediate.dense", f"{at}.output.dense"
     wide = g.linear(x, weights[f"{up}.weight"], weights[f"{up}.bias"])
     bent = g.add("Add", g.add("Erf", g.add("Div", wide, g.floats(np.sqrt(2.0)))), g.floats(1.0))
@@ -172,7 +190,7 @@ def efficientnet_lite(weights: Weights, *, depth: float, epsilon: float) -> "onn
     """
     from onnx import TensorProto, helper  # noqa: PLC0415
 
-    g = _Graph()
+    g = Graph()
 
     def convolve(
         x: str, conv: str, norm: str, *, stride: int = 1, relu: bool = True, output: str = ""

@@ -1,6 +1,6 @@
 """onnxruntime sessions with bounded threads."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from rzen.errors import EncoderError, MissingExtraError
 
 _MOST_THREADS = 8
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def default_threads() -> int:
@@ -46,9 +47,14 @@ class Network:
         found: NDArray[np.float32] = self._session.run([output or self._first], dict(inputs))[0]
         return found
 
-    def over(
-        self, batch: Callable[[T], NDArray[np.float32]], items: Iterable[T]
-    ) -> Iterator[NDArray[np.float32]]:
+    def run_several(
+        self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+    ) -> list[NDArray[np.float32]]:
+        """Several outputs for one batch, by their names, in one run."""
+        found: list[NDArray[np.float32]] = self._session.run(list(outputs), dict(inputs))
+        return found
+
+    def over(self, batch: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         """``batch`` of each item, several at once, in the order of the items."""
         return self._pool.map(batch, items)
 

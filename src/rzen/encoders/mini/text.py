@@ -45,19 +45,25 @@ class TextTower:
 
     def encode(self, texts: Sequence[str]) -> tuple[Vectors, list[bool], int]:
         """Vectors (N, 384), for each text whether something of it was left out, and all tokens."""
+        vectors, cut, pieces = self.encode_pieces(texts)
+        return vectors, cut, sum(len(piece) for own in pieces for piece in own)
+
+    def encode_pieces(
+        self, texts: Sequence[str]
+    ) -> tuple[Vectors, list[bool], list[list[list[int]]]]:
+        """As :meth:`encode`, with the token ids of each text's pieces instead of their number."""
         if not texts:
-            return np.zeros((0, TEXT_DIM), np.float32), [], 0
-        pieces: list[list[int]] = []
-        owners: list[int] = []
+            return np.zeros((0, TEXT_DIM), np.float32), [], []
+        pieces: list[list[list[int]]] = []
         cut: list[bool] = []
-        for owner, text in enumerate(texts):
+        for text in texts:
             own, lost = self._pieces(text)
-            pieces += own
-            owners += [owner] * len(own)
+            pieces.append(own)
             cut.append(lost)
+        owners = [owner for owner, own in enumerate(pieces) for _ in own]
         sums = np.zeros((len(texts), TEXT_DIM))
-        np.add.at(sums, owners, self._run(pieces))
-        return unit(sums), cut, sum(map(len, pieces))
+        np.add.at(sums, owners, self._run([piece for own in pieces for piece in own]))
+        return unit(sums), cut, pieces
 
     def _pieces(self, text: str) -> tuple[list[list[int]], bool]:
         """The token ids of each piece, with [CLS] and [SEP]; and whether the end is missing."""

@@ -1,6 +1,7 @@
 """A vision-language checkpoint, loaded: the network without its head, and the tokenizer.
 
-Only safetensors are read, and no code of the checkpoint's is run.
+Only safetensors are read, and no code of the checkpoint's is run. An outline has everything but the
+weights: contents can be prepared with it, and its parameters counted.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 
 from rzen.encoders.loading import (
+    OUTLINE,
     Description,
     device_named,
     environment,
@@ -74,20 +76,15 @@ def load(
         EncoderError: if it cannot be loaded, weights are missing, or the device is not there.
         MissingExtraError: if transformers is not installed.
     """
-    try:
-        from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "transformers") from error
+    auto, _, tokenize = _transformers()
     place = device_named(device)
     kind = _dtype(dtype, place)
     origin = source.base or source
-    where, local = str(origin.folder or origin.name), origin.folder is not None
+    where, local = _place(origin)
     try:
         with quiet():
-            network, about = _loaded(AutoModel, where, kind, local)
-            tokenizer: Any = AutoTokenizer.from_pretrained(
-                where, trust_remote_code=False, local_files_only=local
-            )
+            network, about = _loaded(auto, where, kind, local)
+            tokenizer = _tokenizer(tokenize, where, local)
     # Loaders raise whatever their libraries do; the user gets the reason and the way out.
     except Exception as error:
         raise EncoderError(explain(origin, error)) from error
@@ -98,19 +95,101 @@ def load(
         )
     if source.base is not None:
         merge(source, network)
-    network = network.eval().to(place)
+    return _model(
+        network.eval().to(place),
+        tokenizer,
+        source=source,
+        described=described,
+        weights=weights_hash(source, described.folder),
+        environment=environment(str(kind), place),
+    )
+
+
+def outline(
+    source: ModelSource, described: Description, *, device: str, dtype: Dtype
+) -> VisionLanguageModel:
+    """The same without its weights, of which no byte is read or fetched.
+
+    The network is on torch's meta device: its parameters have shapes and dtypes and no values. An
+    adapter is taken for its base, whose shapes it has.
+
+    Args:
+        source: where config.json, the tokenizer's files and preprocessor_config.json are.
+        described: its config.json and files.
+        device: that it would be on.
+        dtype: that its weights would have there.
+
+    Raises:
+        EncoderError: if one of these files cannot be had or read.
+        MissingExtraError: if transformers is not installed.
+    """
+    auto, configure, tokenize = _transformers()
+    place = device_named(device)
+    kind = _dtype(dtype, place)
+    origin = source.base or source
+    where, local = _place(origin)
+    try:
+        with quiet(), torch.device("meta"):
+            config = configure.from_pretrained(
+                where, trust_remote_code=False, local_files_only=local
+            )
+            network = auto.from_config(config, dtype=kind, trust_remote_code=False)
+        with quiet():
+            tokenizer = _tokenizer(tokenize, where, local)
+    # As above.
+    except Exception as error:
+        raise EncoderError(explain(origin, error)) from error
+    return _model(
+        network.eval(),
+        tokenizer,
+        source=source,
+        described=described,
+        weights=OUTLINE,
+        environment=environment(str(kind), place),
+    )
+
+
+def _transformers() -> tuple[Any, Any, Any]:
+    """What makes models, configurations and tokenizers."""
+    try:
+        from transformers import AutoConfig, AutoModel, AutoTokenizer  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtraError(str(error.name), "transformers") from error
+    return AutoModel, AutoConfig, AutoTokenizer
+
+
+def _place(origin: ModelSource) -> tuple[str, bool]:
+    """What transformers calls it, and whether it is a folder of this machine."""
+    return str(origin.folder or origin.name), origin.folder is not None
+
+
+def _tokenizer(auto: Any, where: str, local: bool) -> Any:
+    return auto.from_pretrained(where, trust_remote_code=False, local_files_only=local)
+
+
+def _model(
+    network: Any,
+    tokenizer: Any,
+    *,
+    source: ModelSource,
+    described: Description,
+    weights: str,
+    environment: Mapping[str, str],
+) -> VisionLanguageModel:
     image_pad, video_pad = tokenizer.convert_tokens_to_ids([IMAGE_PAD, VIDEO_PAD])
     return VisionLanguageModel(
         network=network,
         tokenizer=tokenizer,
-        patching=Patching.of(described.config.get("vision_config", {}), _processor(origin)),
+        patching=Patching.of(
+            described.config.get("vision_config", {}), _processor(source.base or source)
+        ),
         image_pad=image_pad,
         video_pad=video_pad,
         dim=int(network.get_input_embeddings().weight.shape[1]),
         folder=_folder(source, described),
-        weights=weights_hash(source, described.folder),
-        device=place,
-        environment=environment(str(kind), place),
+        weights=weights,
+        device=environment["device"],
+        environment=environment,
     )
 
 

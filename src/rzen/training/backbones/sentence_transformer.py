@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize, pad
 
 from rzen.config import Limits, ModelSettings
-from rzen.encoders.loading import NOTE, quiet
+from rzen.encoders.loading import NOTE, device_named, quiet
 from rzen.encoders.registry import Resolved
 from rzen.encoders.transformer import Ready, TransformerEncoder
 from rzen.errors import UsageError
@@ -55,6 +55,7 @@ class SentenceTransformerBackbone:
         settings: what of it is trained.
         device: "auto", or one of torch.
         limits: of decoders.
+        is_outline: whether its weights are left out; see :func:`rzen.encoders.checkpoint.load`.
 
     Raises:
         EncoderError: if it cannot be loaded.
@@ -63,7 +64,13 @@ class SentenceTransformerBackbone:
     """
 
     def __init__(
-        self, resolved: Resolved, settings: NetworkSettings, *, device: str, limits: Limits
+        self,
+        resolved: Resolved,
+        settings: NetworkSettings,
+        *,
+        device: str,
+        limits: Limits,
+        is_outline: bool = False,
     ) -> None:
         self.name = resolved.source.name
         if settings.template:
@@ -84,10 +91,12 @@ class SentenceTransformerBackbone:
             device=device,
             limits=limits,
             model=ModelSettings(dtype=dtype),
+            is_outline=is_outline,
         )
         self.network: Any = self._encoder.model
         self.dim = self._encoder.dim
-        self.device = str(self._encoder.model.device)
+        own = str(self._encoder.model.device)
+        self.device = device_named(device) if is_outline else own
         if (settings.gradient_checkpointing or settings.lora) and self._tower is None:
             raise UsageError(
                 f"{self.name}: its first module is no network of transformers, so it takes neither "
@@ -99,8 +108,7 @@ class SentenceTransformerBackbone:
             self.network[0].model = with_adapters(self._tower, settings.lora)
         else:
             freeze(self.network, settings.frozen)
-        is_auto = settings.precision == "auto" and not self.device.startswith("cpu")
-        self._is_mixed = is_auto or settings.precision == "bfloat16"
+        self._is_mixed = settings.arithmetic(self.device) == "bfloat16"
 
     @property
     def _tower(self) -> Any:

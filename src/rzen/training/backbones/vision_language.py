@@ -17,7 +17,7 @@ from rzen.encoders.looks import adjusted
 from rzen.encoders.registry import Resolved
 from rzen.encoders.vision_language.encoder import VisionLanguageEncoder
 from rzen.encoders.vision_language.inputs import last_tokens, network_inputs
-from rzen.encoders.vision_language.model import VisionLanguageModel, load
+from rzen.encoders.vision_language.model import VisionLanguageModel, load, outline
 from rzen.encoders.vision_language.prompting import Prompt
 from rzen.protocols import Encoder
 from rzen.training.adapters import (
@@ -47,6 +47,8 @@ class VisionLanguageBackbone:
         settings: what of it is trained, and how it is asked.
         device: "auto", or one of torch.
         limits: of decoders.
+        is_outline: whether its weights are left out; see
+            :func:`rzen.encoders.vision_language.model.outline`.
 
     Raises:
         EncoderError: if it cannot be loaded.
@@ -55,7 +57,13 @@ class VisionLanguageBackbone:
     """
 
     def __init__(
-        self, resolved: Resolved, settings: NetworkSettings, *, device: str, limits: Limits
+        self,
+        resolved: Resolved,
+        settings: NetworkSettings,
+        *,
+        device: str,
+        limits: Limits,
+        is_outline: bool = False,
     ) -> None:
         self.name = resolved.source.name
         self._resolved, self._settings = resolved, settings
@@ -66,7 +74,8 @@ class VisionLanguageBackbone:
         # Adapters leave the weights alone, so these may have the precision of the arithmetic; all
         # weights in training have float32, since their steps are smaller than bfloat16's.
         stored = settings.precision if is_adapted else "float32"
-        self._model: VisionLanguageModel = load(
+        made = outline if is_outline else load
+        self._model: VisionLanguageModel = made(
             resolved.source, resolved.described, device=device, dtype=stored
         )
         self._prepare_network()
@@ -77,10 +86,7 @@ class VisionLanguageBackbone:
         )
         self.dim, self.device = self._model.dim, self._model.device
         self.network = self._model.network
-        precision = settings.precision
-        if precision == "auto":
-            precision = "float32" if self.device == "cpu" else "bfloat16"
-        self._is_mixed = precision == "bfloat16"
+        self._is_mixed = settings.arithmetic(self.device) == "bfloat16"
 
     def _prepare_network(self) -> None:
         network, settings = self._model.network, self._settings

@@ -89,6 +89,25 @@ def test_lists_go_together_and_a_single_value_with_each() -> None:
     ]
 
 
+def test_an_element_of_a_list_is_named_by_its_number() -> None:
+    """MegaPairs has three wordings of one question: together they are none of them."""
+    columns = {
+        "query_image": "q_img",
+        "query_text": "q_texts[1]",
+        "positive_image": "t_img",
+        "negative_image": "hns",
+    }
+    reader = FlatRows(columns, "t")
+    assert set(reader.wanted()) == set(reader.needed()) == {"q_img", "q_texts", "t_img", "hns"}
+    row = {"q_img": "a.png", "q_texts": ["redder", "bluer"], "t_img": "b.png", "hns": ["c.png"]}
+    query, positives, negatives = flat(columns, row)
+    assert query == "Image(source=('/data/a.png')) + Text(text='bluer')"
+    assert (len(positives), len(negatives)) == (1, 1)
+    assert flat(columns, {**row, "q_texts": ["redder"]})[0] == "Image(source=('/data/a.png'))"
+    with pytest.raises(BadRowError, match="'q_texts' is not a list"):
+        flat(columns, {**row, "q_texts": "redder"})
+
+
 def test_without_a_mapping_columns_have_our_names() -> None:
     row = {
         "query_text": "a",
@@ -193,6 +212,25 @@ def test_rows_of_mmeb_train() -> None:
     assert (found.task, found.negatives) == ("image qa", ())
     # The text brings its own: the encoder's default must not be said on top of it.
     assert (found.instruction, found.document_instruction) == ("", "")
+
+
+def test_negatives_that_are_lists_written_as_text_are_lists() -> None:
+    """mmE5-synthetic: the list as one negative would be the text "['a cat', 'a cow']"."""
+    row = {
+        "qry": "what is it",
+        "qry_image_path": "q.jpg",
+        "pos_text": "a dog",
+        "pos_image_path": "",
+        "neg_text": "['a cat', \"a cow's calf\"]",
+        "neg_image_path": "['', 'n.jpg']",
+    }
+    found = MmebRows("image qa").example(row, HERE)
+    assert [parts(each) for each in found.negatives] == [
+        "Text(text='a cat')",
+        "Image(source=('/data/n.jpg')) + Text(text=\"a cow's calf\")",
+    ]
+    plain = MmebRows("image qa").example({**row, "neg_image_path": ""}, HERE)
+    assert [parts(each) for each in plain.negatives] == [f"Text(text={row['neg_text']!r})"]
 
 
 def test_an_instruction_of_mmeb_train_is_cut_off_where_it_is_known() -> None:

@@ -1,0 +1,174 @@
+"""What does not fit on a machine, and which settings would make it fit."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Protocol
+
+from rzen.training.planning.machine import Place
+from rzen.training.planning.memory import Memory
+from rzen.training.planning.report import Plan, StagePlan
+from rzen.training.recipe import Recipe
+from rzen.training.settings import LoraSettings, NetworkSettings, StageSettings
+
+_SMALLEST_CHUNK = 512  # tokens; below it a step is calls more than arithmetic
+_NEARLY = 0.9  # of the memory: from there on an estimate is no promise
+_SLOW_READING = 1.2
+_MANY_FAILED = 0.02
+
+Remember = Callable[[StageSettings, NetworkSettings, int, Place], Memory]
+
+
+class _Measure(Protocol):
+    def __call__(self, network: NetworkSettings, chunk_tokens: int) -> Memory: ...
+
+
+def size(count: float) -> str:
+    """Bytes as people read them.
+
+    >>> size(3 * 2**30), size(5_000_000)
+    ('3.0 GiB', '5 MiB')
+    """
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+
+
+def advised(plan: Plan, recipe: Recipe, remember: Remember) -> Plan:
+    """The plan with what does not fit, and what would help.
+
+    Args:
+        plan: without them.
+        recipe: that it is of.
+        remember: stage, network, tokens of a chunk, machine -> memory of a rank.
+    """
+    misfits: list[str] = []
+    changes: list[str] = []
+    settings = {each.name: each for each in recipe.stage}
+    for stage in plan.planned:
+        assert stage.memory is not None
+        problems = list(_misfits(plan, stage.memory))
+        misfits += [f"{stage.name}: {each}" for each in problems]
+        if not problems:
+            continue
+        own = settings[stage.name]
+
+        def measure(
+            network: NetworkSettings, chunk_tokens: int, own: StageSettings = own
+        ) -> Memory:
+            return remember(own, network, chunk_tokens, plan.place)
+
+        changes += [
+            f"{stage.name}: {each}" for each in _changes(plan, stage, recipe.network, measure)
+        ]
+    if plan.disk > plan.place.disk_free:
+        misfits.append(
+            f"disk: the run writes {size(plan.disk)}, and {size(plan.place.disk_free)} are free "
+            "here"
+        )
+        changes.append("checkpoint.keep = 1, or another folder with -o")
+    return replace(plan, misfits=tuple(misfits), changes=tuple(changes), notes=tuple(_notes(plan)))
+
+
+def _misfits(plan: Plan, memory: Memory) -> Iterator[str]:
+    place = plan.place
+    if place.device_bytes is None:
+        wanted = plan.ranks * memory.together()
+        if wanted > place.host_bytes:
+            yield f"needs {size(wanted)} of memory, and this machine has {size(place.host_bytes)}"
+        return
+    if memory.device > place.device_bytes:
+        yield (
+            f"needs {size(memory.device)} on the device, and {place.name} has "
+            f"{size(place.device_bytes)}"
+        )
+    wanted = plan.ranks * memory.host
+    if wanted > place.host_bytes:
+        yield f"needs {size(wanted)} on the host, and this machine has {size(place.host_bytes)}"
+
+
+def _fits(plan: Plan, memory: Memory) -> bool:
+    return not any(_misfits(plan, memory))
+
+
+def _changes(
+    plan: Plan, stage: StagePlan, network: NetworkSettings, measure: _Measure
+) -> Iterator[str]:
+    """Settings that make a stage fit; the gentlest first."""
+    tried = list(_networks(network))
+    for said, changed in tried:
+        chunk = stage.chunk_tokens
+        while True:
+            memory = measure(changed, chunk)
+            if _fits(plan, memory) or chunk <= _SMALLEST_CHUNK:
+                break
+            chunk //= 2
+        if _fits(plan, memory):
+            smaller = f"batch.chunk_tokens = {chunk}" if chunk < stage.chunk_tokens else ""
+            yield f"{' and '.join(filter(None, [said, smaller]))} would: {_needs(plan, memory)}"
+            return
+    yield from _beyond(plan, stage, measure(tried[-1][1], _SMALLEST_CHUNK))
+
+
+def _networks(network: NetworkSettings) -> Iterator[tuple[str, NetworkSettings]]:
+    yield "", network
+    if not network.gradient_checkpointing:
+        network = network.model_copy(update={"gradient_checkpointing": True})
+        yield "network.gradient_checkpointing = true", network
+    if network.lora is None:
+        yield (
+            "network.gradient_checkpointing = true and network.lora = {}",
+            network.model_copy(update={"lora": LoraSettings()}),
+        )
+
+
+def _beyond(plan: Plan, stage: StagePlan, least: Memory) -> Iterator[str]:
+    """What is left where no setting of the network helps."""
+    assert stage.memory is not None
+    waiting = stage.memory.waiting + stage.memory.prefetched
+    if waiting > plan.place.host_bytes // 4:
+        yield (
+            f"{size(waiting)} are prepared contents that wait: workers = 0 or a few, smaller "
+            "pictures (network.look), or a smaller batch.size: it grows with batch.size / ranks"
+        )
+    yield (
+        "with gradient_checkpointing, adapters and the smallest chunks it still needs "
+        f"{_needs(plan, least)}: a smaller base, or a larger machine"
+    )
+
+
+def _needs(plan: Plan, memory: Memory) -> str:
+    if plan.place.device_bytes is None:
+        return size(plan.ranks * memory.together())
+    return f"{size(memory.device)} on the device, {size(plan.ranks * memory.host)} on the host"
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    place = plan.place
+    for missing in plan.missing:
+        went_on = (
+            "the plan goes on without it, so times are too short"
+            if missing.rows is None
+            else f"the plan goes by its cap, {missing.rows:,} rows, and by usual sizes"
+        )
+        yield f"{missing.name}: {missing.reason}: {went_on}"
+    wanted = plan.device_bytes if place.device_bytes is not None else plan.host_bytes
+    whole = place.device_bytes if place.device_bytes is not None else place.host_bytes
+    free = place.device_free if place.device_free is not None else place.host_free
+    if _NEARLY * whole < wanted <= whole:
+        yield f"{size(wanted)} of {size(whole)} is close: an estimate is no promise"
+    elif free < wanted <= whole:
+        yield f"only {size(free)} of {size(whole)} are free now"
+    for stage in plan.planned:
+        if stage.workers and stage.reading / stage.workers > _SLOW_READING * stage.computing:
+            yield (
+                f"{stage.name}: reading is slower than training: {stage.workers} processes take "
+                f"{stage.reading / stage.workers:.1f} s for a step of {stage.computing:.1f} s: "
+                "more workers, or smaller files"
+            )
+        for group in stage.groups:
+            if group.failed > _MANY_FAILED * group.sampled:
+                yield (
+                    f"{stage.name}: {group.name}: {group.failed} of {group.sampled} rows cannot be "
+                    "read:  rzen train --check  names them"
+                )
+    yield "measurements, checkpoints and the soup take time of their own, which is not in it"
+    if place.device_bytes is not None:
+        yield "the share of the GPU's speed that training reaches is a common one, not measured"
