@@ -32,7 +32,7 @@ def test_nothing_said_nothing_changed() -> None:
 
 @pytest.mark.parametrize("family", SEEING, ids=lambda each: str(each.name))
 def test_only_what_is_said_changes(family: Any) -> None:
-    """Frames that shrink with pictures; sizes of the authors' own that pictures go through first."""
+    """Frames that shrink with pictures; authors' own sizes that pictures go through first."""
     found: Any = adjusted(family, {"picture_tokens": [5, 6]})
     side = family.look.picture[-1].side
     assert found.look.picture == (Bounds.tokens(5, 6, side),)
