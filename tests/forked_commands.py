@@ -37,7 +37,7 @@ class Commands:
 
         Args:
             arguments: of rzen.
-            how: ``kill_after``: seconds; or ``interrupts``, ``file``, ``lines``: how often, when.
+            how: ``kill_after``, seconds; or ``interrupts``, how often, ``file``, ``lines``, when.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None

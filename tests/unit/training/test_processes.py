@@ -12,7 +12,7 @@ from rzen.training.ranks import Ranks
 
 
 def test_one_process_is_one_rank(tmp_path: Path) -> None:
-    """A laptop that is taken for a cluster; a folder that is there before a run has claimed it."""
+    """A laptop taken for a cluster; a folder that is there before the run has claimed it."""
     processes = Processes("cpu", (), tmp_path / "curves")
     assert processes.ranks == Ranks(rank=0, count=1, device="cpu")
     processes.begin("toy", {"seed": "1"})
