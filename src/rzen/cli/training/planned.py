@@ -69,8 +69,9 @@ def _lines(plan: "Plan") -> Iterator[str]:
         f"{_count(network.trained)} of them trained; {plan.base}"
     )
     yield (
-        f"speed: {speed.operations / 1e12:.2f} TFLOP/s, measured with products of "
-        f"{' x '.join(map(str, speed.shape))} in {speed.dtype}"
+        f"speed: {_flop(speed.operations)}/s, measured with products of "
+        f"{' x '.join(map(str, speed.shape))} in {speed.dtype}; "
+        f"{size(speed.bandwidth)}/s of memory"
     )
     for stage in plan.stages:
         yield ""
@@ -100,7 +101,7 @@ def _stage(plan: "Plan", stage: "StagePlan") -> Iterator[str]:
     )
     yield (
         f"  a step: {stage.chunks:.0f} chunks of {stage.chunk_tokens:,} tokens, "
-        f"{stage.padding:.0%} padding, {stage.operations / 1e12:,.2f} TFLOP"
+        f"{stage.padding:.0%} padding, {_flop(stage.operations)}"
         f"{' a rank' * (plan.ranks > 1)}; {_second(stage.computing)} for the network, "
         f"{_second(stage.reading)} for reading {_readers(stage.workers)}"
     )
@@ -133,7 +134,7 @@ def _memory(memory: "Memory") -> Iterator[str]:
         "gradients and moments": memory.training,
         "activations": memory.activations,
         "loss": memory.loss,
-        "GPU's own": memory.overhead,
+        "allocator's slack": memory.overhead,
         "waiting contents": memory.waiting,
         "read ahead": memory.prefetched,
         "processes": memory.processes,
@@ -152,6 +153,15 @@ def _count(number: int) -> str:
     if number >= 10**9:
         return f"{number / 1e9:.2f} B"
     return f"{number / 1e6:.1f} M" if number >= 10**6 else f"{number:,}"
+
+
+def _flop(count: float) -> str:
+    """Operations.
+
+    >>> _flop(3.21e12), _flop(4.5e15)
+    ('3,210 GFLOP', '4,500 TFLOP')
+    """
+    return f"{count / 1e12:,.0f} TFLOP" if count >= 1e13 else f"{count / 1e9:,.0f} GFLOP"
 
 
 def _readers(workers: int) -> str:

@@ -25,10 +25,13 @@ class _Measure(Protocol):
 def size(count: float) -> str:
     """Bytes as people read them.
 
-    >>> size(3 * 2**30), size(5_000_000)
-    ('3.0 GiB', '5 MiB')
+    >>> size(3 * 2**30), size(5_000_000), size(70_000)
+    ('3.0 GiB', '5 MiB', '68 KiB')
     """
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+    for unit, factor, digits in (("GiB", 2**30, 1), ("MiB", 2**20, 0)):
+        if count >= factor:
+            return f"{count / factor:,.{digits}f} {unit}"
+    return f"{count / 2**10:,.0f} KiB"
 
 
 def advised(plan: Plan, recipe: Recipe, remember: Remember) -> Plan:
@@ -70,7 +73,7 @@ def advised(plan: Plan, recipe: Recipe, remember: Remember) -> Plan:
 def _misfits(plan: Plan, memory: Memory) -> Iterator[str]:
     place = plan.place
     if place.device_bytes is None:
-        wanted = plan.ranks * memory.together()
+        wanted = plan.ranks * memory.together
         if wanted > place.host_bytes:
             yield f"needs {size(wanted)} of memory, and this machine has {size(place.host_bytes)}"
         return
@@ -136,7 +139,7 @@ def _beyond(plan: Plan, stage: StagePlan, least: Memory) -> Iterator[str]:
 
 def _needs(plan: Plan, memory: Memory) -> str:
     if plan.place.device_bytes is None:
-        return size(plan.ranks * memory.together())
+        return size(plan.ranks * memory.together)
     return f"{size(memory.device)} on the device, {size(plan.ranks * memory.host)} on the host"
 
 
@@ -171,4 +174,4 @@ def _notes(plan: Plan) -> Iterator[str]:
                 )
     yield "measurements, checkpoints and the soup take time of their own, which is not in it"
     if place.device_bytes is not None:
-        yield "the share of the GPU's speed that training reaches is a common one, not measured"
+        yield "times on a GPU were never compared with real runs: take the range seriously"

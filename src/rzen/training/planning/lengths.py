@@ -20,11 +20,11 @@ from rzen.training.feeding import rows_of
 from rzen.training.settings import StageSettings
 from rzen.types import Content, Frames, Text
 
-SAMPLE = 128
+SAMPLE = 512
 """Rows of a group that are prepared, at most."""
 
 _LEAST = 16  # however long they take
-_SECONDS = 6.0  # for a group, about
+_SECONDS = 4.0  # for a group, about
 
 
 @dataclass(frozen=True, slots=True)

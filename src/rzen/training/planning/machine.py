@@ -15,6 +15,7 @@ _SECONDS = 1.0
 _OPERATIONS = 4e9  # of one product in the measurement, at most: a short one on any machine
 _LEAST_POSITIONS = 64
 _CALLS = 200
+_ADDED = 4_000_000  # numbers: more than a cache holds
 
 _LIMITS = (
     "/sys/fs/cgroup/memory.max",
@@ -53,12 +54,14 @@ class Speed:
         operations: of products of matrices, a second; a multiplication and an addition are two.
         shape: (positions, in, out) of the product.
         dtype: of its numbers.
+        bandwidth: bytes a second that go through memory where numbers are added up.
         call: seconds that a call of the smallest layer takes, there and back.
     """
 
     operations: float
     shape: tuple[int, int, int]
     dtype: Literal["float32", "bfloat16"]
+    bandwidth: float
     call: float
 
 
@@ -109,8 +112,15 @@ def speed_of(device: str, facts: NetworkFacts, positions: int) -> Speed:
         operations=2.0 * count * rows * columns / took[len(took) // 2],
         shape=(count, rows, columns),
         dtype=kind,
+        bandwidth=_bandwidth(device),
         call=_call_seconds(device),
     )
+
+
+def _bandwidth(device: str) -> float:
+    first, second = (torch.ones(_ADDED, device=device) for _ in range(2))
+    took = sorted(_timed(lambda: first + second, device, _SECONDS / 5))
+    return 3.0 * first.nbytes / took[len(took) // 2]
 
 
 def _call_seconds(device: str) -> float:

@@ -35,6 +35,7 @@ class Section:
         outputs: numbers that its layers put out for a position.
         width: of the states between its layers.
         adapters: summed ranks.
+        adapted: numbers that adapters put out for a position.
         dropouts: that are on.
         attention_dropout: whether attention's is.
     """
@@ -50,6 +51,7 @@ class Section:
     outputs: int
     width: int
     adapters: int
+    adapted: int
     dropouts: int
     attention_dropout: bool
 
@@ -159,6 +161,7 @@ def _section(network: nn.Module, part: Part, config: Any) -> Section:
         outputs=sum(each.shape[0] for _, each in own) + sum(norms),
         width=max(set(norms), key=norms.count) if norms else 0,
         adapters=sum(each.shape[0] for name, each in matrices if "lora_A" in name),
+        adapted=sum(each.shape[0] for name, each in matrices if "lora_B" in name),
         dropouts=sum(p > 0 for name, p in drops if "self" not in name.split(".")),
         attention_dropout=any(p > 0 for name, p in drops if "self" in name.split(".")),
     )

@@ -21,7 +21,7 @@ from rzen.training.planning.network import NetworkFacts, facts_of
 from rzen.training.planning.report import GroupPlan, Plan, StagePlan
 from rzen.training.planning.sources import Shelf
 from rzen.training.planning.steps import StepCost, Walk, largest_of, mean_of
-from rzen.training.planning.timing import seconds_of, step_seconds
+from rzen.training.planning.timing import computing_seconds, step_seconds
 from rzen.training.planning.typical import TypicalRows
 from rzen.training.reading import processes
 from rzen.training.recipe import Recipe
@@ -179,10 +179,9 @@ class Planner:
         opened, room = self._opened[stage.name], stage.batch.room(place.device)
         costs = self._walk(stage, facts, room)
         tokens, padded = mean_of(costs, "tokens"), mean_of(costs, "padded")
-        operations, chunks = mean_of(costs, "operations"), mean_of(costs, "chunks")
-        computing = seconds_of(facts, speed, place.device, operations=operations, chunks=chunks)
+        computing = float(np.mean([computing_seconds(facts, speed, each) for each in costs]))
         workers, reading = processes(stage.workers), mean_of(costs, "reading")
-        step = step_seconds(computing, reading, workers)
+        step = step_seconds(place.device, computing, reading, workers)
         return StagePlan(
             name=stage.name,
             steps=opened.steps,
@@ -193,9 +192,9 @@ class Planner:
             most_tokens=max(each.tokens for each in costs),
             step_tokens=tuple(each.tokens for each in costs),
             padding=max(0.0, 1 - tokens / self.ranks / padded) if padded else 0.0,
-            chunks=chunks,
+            chunks=mean_of(costs, "chunks"),
             chunk_tokens=room,
-            operations=operations,
+            operations=mean_of(costs, "operations"),
             step=step,
             computing=computing,
             reading=reading,

@@ -179,7 +179,7 @@ class Plan:
     def host_bytes(self) -> int:
         """What all ranks of one machine need on the host, at most."""
         found = [
-            each.memory.host if self.place.device_bytes is not None else each.memory.together()
+            each.memory.host if self.place.device_bytes is not None else each.memory.together
             for each in self.planned
             if each.memory
         ]

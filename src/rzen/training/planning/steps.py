@@ -29,7 +29,9 @@ class StepCost:
         queries: of a batch, over all ranks.
         chunks: of the busiest rank.
         operations: of the busiest rank, all passes.
+        moved: bytes that go through memory beside products, of the busiest rank, all passes.
         kept: bytes of the largest graph, with what goes into it.
+        whole: bytes of the largest graph if no activation were computed twice.
         waiting: bytes that wait on the host of the busiest rank, for one batch.
         reading: seconds of one process that prepares the rows of the busiest rank.
     """
@@ -41,7 +43,9 @@ class StepCost:
     queries: int
     chunks: int
     operations: float
+    moved: float
     kept: int
+    whole: int
     waiting: int
     reading: float
 
@@ -106,7 +110,9 @@ class Walk:
             queries=max(each.queries for each in costs),
             chunks=sum(each.chunks for each in costs),
             operations=sum(each.operations for each in costs),
+            moved=sum(each.moved for each in costs),
             kept=max(each.kept for each in costs),
+            whole=max(each.whole for each in costs),
             waiting=max(each.waiting for each in costs),
             reading=sum(each.reading for each in costs),
         )
@@ -131,7 +137,9 @@ class Walk:
             queries=queries,
             chunks=max(map(len, chunks)),
             operations=max(operations) + loss,
+            moved=max(self._moved(each) for each in chunks),
             kept=max((each.kept + each.inputs for some in chunks for each in some), default=0),
+            whole=max((each.whole for some in chunks for each in some), default=0),
             waiting=max(sum(each.bytes for each in contents) for _, contents in of_ranks),
             reading=self._reading(batch) / self.ranks,
         )
@@ -175,6 +183,12 @@ class Walk:
         again = sum(each.forward for each in chunks[1:])
         back = sum(each.backward for each in chunks)
         return once + again + back + (once if self.facts.is_checkpointed else 0.0)
+
+    def _moved(self, chunks: Sequence[ChunkCost]) -> float:
+        """The way back puts out about what the way there does, twice: gradients, and their sums."""
+        once = sum(each.moved for each in chunks)
+        again = sum(each.moved for each in chunks[1:])
+        return 3.0 * once + again + (once if self.facts.is_checkpointed else 0.0)
 
 
 def mean_of(costs: Sequence[StepCost], name: str) -> float:

@@ -27,6 +27,8 @@ class ChunkCost:
         forward: operations of encoding them once.
         backward: operations of the way back, without encoding them again.
         kept: bytes of the graph.
+        whole: bytes of the graph if no activation were computed twice.
+        moved: bytes that go through memory beside products, once: all that is put out.
         inputs: bytes of what goes in, on the device.
         tokens: with padding.
     """
@@ -34,6 +36,8 @@ class ChunkCost:
     forward: float
     backward: float
     kept: int
+    whole: int
+    moved: int
     inputs: int
     tokens: int
 
@@ -46,29 +50,33 @@ def chunk_cost(facts: NetworkFacts, lengths: Sequence[Length]) -> ChunkCost:
         lengths: of the contents in it.
     """
     forward = backward = 0.0
-    kept = 0
-    longest_block = 0.0
+    kept = everything = largest_block = moved = 0.0
     for part, positions, squares in _positions(facts, lengths):
         section = facts.sections.get(part)
         if section is None or not positions:
             continue
         scores = 4.0 * squares * section.attention
         forward += 2.0 * positions * section.products + scores
+        whole = _kept(facts, section, positions, squares)
+        # An adapter's output is scaled, and added to that of its layer.
+        moved += whole + 2.0 * positions * section.adapted * facts.state_bytes
         if not facts.has_graph(part):
             continue
         backward += 2.0 * positions * (section.products + section.trained_products) + 2 * scores
-        whole = _kept(facts, section, positions, squares)
+        everything += whole
         if facts.is_checkpointed and section.layers:
             kept += section.layers * section.width * positions * facts.state_bytes
-            longest_block = max(longest_block, whole / section.layers)
+            largest_block = max(largest_block, whole / section.layers)
         else:
-            kept += int(whole)
+            kept += whole
     rows, longest = len(lengths), max((each.words for each in lengths), default=0)
     pictures = sum(facts.positions(each) for length in lengths for each in length.pictures)
     return ChunkCost(
         forward=forward,
         backward=backward,
-        kept=kept + int(longest_block),
+        kept=int(kept + largest_block),
+        whole=int(everything),
+        moved=int(moved),
         # Pixels, and a mask that says which position sees which.
         inputs=pictures * facts.inputs * facts.state_bytes + rows * longest**2,
         tokens=rows * longest,
