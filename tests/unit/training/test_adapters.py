@@ -148,7 +148,7 @@ def test_frozen_weights_stay() -> None:
 
 def adapted_small(dtype: torch.dtype) -> Any:
     torch.manual_seed(3)
-    adapted = with_adapters(Small().to(dtype), LoraSettings(rank=2, alpha=4))
+    adapted = with_adapters(Small(), LoraSettings(rank=2, alpha=4)).to(dtype)
     for name, each in adapted.named_parameters():
         if "lora_" in name:
             nn.init.normal_(each, std=0.3)
