@@ -33,6 +33,7 @@ from rzen.encoders.mini.trained_folder import (
     write_folder,
 )
 
+_PRETRAINED = frozenset({"position_embeddings", "embeddings", "encoder", "pictures"})
 _SMALL = 0.02  # standard deviation of what starts near zero
 
 
@@ -110,6 +111,14 @@ class MiniNetwork(nn.Module):
         network = cls(architecture, dropout=dropout, feature_dropout=feature_dropout)
         network.load_state_dict({name: torch.tensor(each) for name, each in weights.items()})
         return network
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """All parameters: ``"pretrained"``, MiniLM's, and ``"new"``, which bear a larger rate."""
+        groups: dict[str, list[nn.Parameter]] = {"pretrained": [], "new": []}
+        for name, parameter in self.named_parameters():
+            is_old = name.split(".")[0] in _PRETRAINED
+            groups["pretrained" if is_old else "new"].append(parameter)
+        return groups
 
     def save(self, folder: Path) -> None:
         """Writes config.json, model.safetensors and rzen.json into a folder, which is made.

@@ -90,6 +90,16 @@ def test_the_frozen_table_is_neither_trained_nor_saved() -> None:
     assert all(parameter.shape[0] != 30522 for parameter in network.parameters())
 
 
+def test_every_parameter_is_in_one_group() -> None:
+    """A parameter that no optimiser is given stays at its start; one in two groups moves twice."""
+    network = MiniNetwork(Architecture())
+    groups = network.parameter_groups()
+    given_ = [id(parameter) for group in groups.values() for parameter in group]
+    assert sorted(given_) == sorted(id(parameter) for parameter in network.parameters())
+    assert any(each is network.output.weight for each in groups["new"])
+    assert any(each is network.position_embeddings for each in groups["pretrained"])
+
+
 @pytest.mark.parametrize("grid", range(1, 8))
 def test_cells_are_those_of_adaptive_pooling(grid: int) -> None:
     """A place is left out between two cells, or cells are listed by columns."""
