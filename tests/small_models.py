@@ -19,13 +19,14 @@ def bert(
     from rzen.encoders.loading import quiet
 
     plain = folder.with_name(f"{folder.name}-plain")
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    special = ["[UNK]", "[CLS]", "[SEP]", "[MASK]", "[PAD]"]  # a filler that is not zero
     words = [*special, *_LETTERS, *(f"##{letter}" for letter in _LETTERS)]
     tokenizer: Any = BertTokenizer(
         vocab={word: at for at, word in enumerate(words)}, padding_side=padding
     )
     config = BertConfig(
         vocab_size=len(words),
+        pad_token_id=special.index("[PAD]"),
         hidden_size=16,
         intermediate_size=32,
         num_hidden_layers=2,

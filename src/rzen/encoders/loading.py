@@ -103,10 +103,10 @@ def device_named(device: str) -> str:
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise EncoderError(f"device {device!r}: there is no CUDA device here: use auto or cpu")
     try:
-        torch.device(device)
+        kind = torch.device(device).type
     except RuntimeError:
         raise EncoderError(f"there is no device {device!r}: use auto, cpu or cuda") from None
-    return device
+    return "cpu" if kind == "cpu" else device  # cpu:0 is the same
 
 
 @contextmanager

@@ -275,7 +275,8 @@ class TransformerEncoder:
 
     @property
     def _room(self) -> int:
-        return _BATCH_TOKENS.get(self._checkpoint.environment["device"], _BATCH_TOKENS["cpu"])
+        kind = self._checkpoint.environment["device"].partition(":")[0]
+        return _BATCH_TOKENS.get(kind, _BATCH_TOKENS["cpu"])
 
     @property
     def _longest(self) -> int:

@@ -50,7 +50,9 @@ class Processes:
             project_config=place,
             kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
         )
-        own = str(self._accelerator.device)
+        # The CPU of the second of several processes is called cpu:1, and is the same one.
+        is_cpu = self._accelerator.device.type == "cpu"
+        own = "cpu" if is_cpu else str(self._accelerator.device)
         is_named = device not in {"auto", "cpu"} and self._accelerator.num_processes == 1
         self.ranks = Ranks(
             rank=self._accelerator.process_index,
@@ -73,6 +75,12 @@ class Processes:
         if self._accelerator.log_with:
             self._accelerator.log(dict(values), step=step)
 
+    def close_trackers(self) -> None:
+        """Has them write what they still hold."""
+        for tracker in self._accelerator.trackers:
+            tracker.finish()
+        self._accelerator.trackers.clear()
+
     def end(self) -> None:
-        """Closes trackers and ranks."""
+        """Ends the ranks; all of them do so."""
         self._accelerator.end_training()

@@ -1,6 +1,7 @@
 """Rows for the loop: read, opened and prepared in worker processes, in the sampler's order."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -119,8 +120,15 @@ def batches(
         # What is trained is in memory already, and cannot all be sent to a process.
         multiprocessing_context="fork" if workers else None,
         prefetch_factor=PREFETCHED if workers else None,
+        worker_init_fn=_leave_signals,
     )
     return iter(loader)
+
+
+def _leave_signals(_: int) -> None:
+    """Leaves interrupts, which a terminal sends to all processes, to the one that saves."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Listed:

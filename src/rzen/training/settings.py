@@ -57,6 +57,12 @@ class NetworkSettings(_Section):
         False, description="compute activations twice instead of keeping them"
     )
 
+    @model_validator(mode="after")
+    def _one_way(self) -> "NetworkSettings":
+        if self.lora is not None and self.frozen:
+            raise ValueError("frozen: with lora all weights but the adapters are: leave it out")
+        return self
+
     def arithmetic(self, device: str) -> Literal["float32", "bfloat16"]:
         """The dtype that the network computes in on a device.
 

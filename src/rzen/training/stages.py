@@ -115,7 +115,10 @@ class Run:
         if not self.processes.ranks.is_first:
             return self._run()
         with run_folder.held(self.folder):
-            return self._run()
+            try:
+                return self._run()
+            finally:
+                self.processes.close_trackers()
 
     def _run(self) -> RunOutcome:
         whole = Mixture.open(

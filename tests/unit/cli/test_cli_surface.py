@@ -35,10 +35,10 @@ SURFACE = {
     # How much of each model is the mean itself. --merge: what serves models often takes no adapter.
     # --greedy chooses by scores, so it has what says which scores: suite, split, limit, data, set.
     "soup": "data dtype greedy help json limit merge output set split suite weights",
-    # --check looks at the data and --plan at the machine, before hours are spent on them. --change is
-    # a recipe's --set: the same run with another base or rate, without a second file. A run that goes
-    # on with other settings or rows than it began with does so only with --allow-changes. --open shows
-    # the page of --check.
+    # --check looks at the data and --plan at the machine, before hours are spent on them. --change
+    # is a recipe's --set: the same run with another base or rate, without a second file. A run goes
+    # on with other settings or rows than it began with only by --allow-changes. --open shows the
+    # page of --check.
     "train": "allow-changes change check help json open output plan set",
     "verify": "help index json set",
 }

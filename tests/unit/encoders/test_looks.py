@@ -14,6 +14,7 @@ from media_files import smooth
 from rzen.encoders import create
 from rzen.encoders.families import FAMILIES, family_named
 from rzen.encoders.looks import adjusted
+from rzen.encoders.sizes import Bounds
 from rzen.encoders.vision_language.encoder import VisionLanguageEncoder
 from rzen.errors import EncoderError
 from rzen.types import Content, Image
@@ -31,12 +32,10 @@ def test_nothing_said_nothing_changed() -> None:
 
 @pytest.mark.parametrize("family", SEEING, ids=lambda each: str(each.name))
 def test_only_what_is_said_changes(family: Any) -> None:
-    """Frames that shrink with pictures; the size that pictures are opened at, which comes first."""
+    """Frames that shrink with pictures; authors' own sizes that pictures go through first."""
     found: Any = adjusted(family, {"picture_tokens": [5, 6]})
     side = family.look.picture[-1].side
-    assert found.look.picture[:-1] == family.look.picture[:-1]
-    last = found.look.picture[-1]
-    assert (last.low, last.high, last.side) == (5 * side**2, 6 * side**2, side)
+    assert found.look.picture == (Bounds.tokens(5, 6, side),)
     for count in (1, 7, 64):
         assert found.look.frames(count) == family.look.frames(count)
     assert (found.look.tokens, found.look.template) == (family.look.tokens, family.look.template)
@@ -45,8 +44,7 @@ def test_only_what_is_said_changes(family: Any) -> None:
     found = adjusted(family, {"frame_tokens": [5, 6], "frames": 3, "fps": 0.5, "prompt_tokens": 99})
     assert found.look.picture == family.look.picture
     for count in (1, 64):
-        last = found.look.frames(count)[-1]
-        assert (last.low, last.high, last.side) == (5 * side**2, 6 * side**2, side)
+        assert found.look.frames(count) == (Bounds.tokens(5, 6, side),)
     assert (found.budget.frames, found.budget.fps, found.look.tokens) == (3, 0.5, 99)
 
 

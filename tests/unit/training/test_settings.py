@@ -72,6 +72,7 @@ def test_values_that_cannot_be_are_refused(values: dict[str, Any]) -> None:
     [
         {"lora": {"rank": 0}},
         {"lora": {"dropout": 1.0}},
+        {"lora": {}, "frozen": ["*"]},
         {"look": {"picture_tokens": [4]}},
         {"look": {"frames": 0}},
         {"precision": "float16"},

@@ -297,6 +297,24 @@ def test_damaged_checkpoints_of_the_stage_before(texts: Path, tmp_path: Path) ->
     assert train(recipe, tmp_path / "run").outcome.is_done
 
 
+class KilledError(Exception):
+    """Not of rzen's: nothing is saved any more."""
+
+
+def dies() -> bool:
+    raise KilledError
+
+
+def test_killed_before_the_first_checkpoint(texts: Path, tmp_path: Path) -> None:
+    """A log that has the first steps twice."""
+    recipe = written(texts, ONE.replace("steps = 3", "steps = 2"))
+    with pytest.raises(KilledError):
+        train(recipe, tmp_path / "run", stop=dies)
+    assert [line["step"] for line in logged(tmp_path / "run" / "only")] == [1]
+    train(recipe, tmp_path / "run")
+    assert [line["step"] for line in logged(tmp_path / "run" / "only")] == [1, 2]
+
+
 class Measured:
     """Scores that are set before, and what the encoder was like each time."""
 
@@ -338,12 +356,6 @@ def test_measured_while_it_trains(texts: Path, tmp_path: Path) -> None:
     assert abs(whole.vectors[1] - whole.vectors[3]).max() > 1e-4
 
     # Killed between the first checkpoint, that of the untrained start, and the next one.
-    class KilledError(Exception):
-        pass
-
-    def dies() -> bool:
-        raise KilledError
-
     first = Measured(0.1, 0.5)
     with pytest.raises(KilledError):
         train(

@@ -128,6 +128,7 @@ def test_texts_and_pictures_in_one_batch(tmp_path: Path, lora: LoraSettings | No
     (tmp_path / "out").mkdir()
     backbone.save(tmp_path / "out")
     assert abs(vectors(backbone, contents, "") - live).max() == 0, "training goes on afterwards"
+    assert not (tmp_path / "out" / "adapter_config.json").exists(), "it needs no base"
     loaded = rzen.load(str(tmp_path / "out"), device="cpu").encode(contents, role="query")
     assert abs(np.asarray(loaded.vectors) - live).max() < EXACT
 
