@@ -14,6 +14,7 @@ _SMALLEST_CHUNK = 512  # tokens; below it a step is calls more than arithmetic
 _NEARLY = 0.9  # of the memory: from there on an estimate is no promise
 _SLOW_READING = 1.2
 _MANY_FAILED = 0.02
+_BUSY = 0.8  # of its cores
 
 Remember = Callable[[StageSettings, NetworkSettings, int, Place], Memory]
 
@@ -159,6 +160,8 @@ def _notes(plan: Plan) -> Iterator[str]:
         yield f"{size(wanted)} of {size(whole)} is close: an estimate is no promise"
     elif free < wanted <= whole:
         yield f"only {size(free)} of {size(whole)} are free now"
+    if place.load > _BUSY:
+        yield f"this machine is busy (load {place.load:.1f} a core): times are those of an idle one"
     for stage in plan.planned:
         if stage.workers and stage.reading / stage.workers > _SLOW_READING * stage.computing:
             yield (

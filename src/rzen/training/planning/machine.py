@@ -1,7 +1,8 @@
-"""What this machine has, and how fast it multiplies: measured, for a second."""
+"""What this machine has, and how fast it is when it is left alone: measured, for a second."""
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from rzen.config import available_cores
 from rzen.training.planning.network import NetworkFacts
 
 _SECONDS = 1.0
-_OPERATIONS = 4e9  # of one product in the measurement, at most: a short one on any machine
+_OPERATIONS = 2e9  # of one product in the measurement, at most: a short one on any machine
 _LEAST_POSITIONS = 64
 _CALLS = 200
 _ADDED = 4_000_000  # numbers: more than a cache holds
@@ -35,6 +36,7 @@ class Place:
         host_bytes: of this machine, or of the container.
         host_free: of that, not taken now.
         disk_free: where runs go by default.
+        load: processes that want to run, in the mean of the last minute, for each core.
     """
 
     device: str
@@ -44,6 +46,7 @@ class Place:
     host_bytes: int
     host_free: int
     disk_free: int
+    load: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,7 @@ def this_place(device: str, folder: Path) -> Place:
         host_bytes=limit,
         host_free=free,
         disk_free=disk.f_bavail * disk.f_frsize,
+        load=os.getloadavg()[0] / available_cores(),
     )
 
 
@@ -107,9 +111,8 @@ def speed_of(device: str, facts: NetworkFacts, positions: int) -> Speed:
     count = max(_LEAST_POSITIONS, min(positions, fitting))
     state = torch.randn(count, rows, device=device).to(dtype)
     weight = torch.randn(rows, columns, device=device).to(dtype)
-    took = sorted(_timed(lambda: state @ weight, device, _SECONDS))
     return Speed(
-        operations=2.0 * count * rows * columns / took[len(took) // 2],
+        operations=2.0 * count * rows * columns / _timed(lambda: state @ weight, device, _SECONDS),
         shape=(count, rows, columns),
         dtype=kind,
         bandwidth=_bandwidth(device),
@@ -119,30 +122,30 @@ def speed_of(device: str, facts: NetworkFacts, positions: int) -> Speed:
 
 def _bandwidth(device: str) -> float:
     first, second = (torch.ones(_ADDED, device=device) for _ in range(2))
-    took = sorted(_timed(lambda: first + second, device, _SECONDS / 5))
-    return 3.0 * first.nbytes / took[len(took) // 2]
+    return 3.0 * first.nbytes / _timed(lambda: first + second, device, _SECONDS / 5)
 
 
 def _call_seconds(device: str) -> float:
     layer = torch.nn.Linear(8, 8, device=device)
     state = torch.randn(4, 8, device=device, requires_grad=True)
-    took = sorted(_timed(lambda: layer(state).sum().backward(), device, _SECONDS / 10, _CALLS))
-    return took[len(took) // 2]
+    return _timed(lambda: layer(state).sum().backward(), device, _SECONDS / 10, _CALLS)
 
 
-def _timed(call: "object", device: str, seconds: float, least: int = 3) -> list[float]:
-    assert callable(call)
+def _timed(call: Callable[[], object], device: str, seconds: float, least: int = 20) -> float:
+    """Seconds of a call when nothing else wants the machine: the median."""
+    # On a CPU the clock of this thread stands still while others have the core.
+    clock = time.thread_time if device == "cpu" else time.perf_counter
     for _ in range(2):  # the first ones load kernels
         call()
     _wait(device)
     found: list[float] = []
     begun = time.perf_counter()
     while len(found) < least or time.perf_counter() - begun < seconds:
-        start = time.perf_counter()
+        start = clock()
         call()
         _wait(device)
-        found.append(time.perf_counter() - start)
-    return found
+        found.append(clock() - start)
+    return sorted(found)[len(found) // 2]
 
 
 def _wait(device: str) -> None:
