@@ -73,9 +73,16 @@ def _lines(plan: "Plan") -> Iterator[str]:
         f"{' x '.join(map(str, speed.shape))} in {speed.dtype}; "
         f"{size(speed.bandwidth)}/s of memory"
     )
+    shown: dict[tuple[str, ...], str] = {}
     for stage in plan.stages:
         yield ""
         yield from _stage(plan, stage)
+        names = tuple(group.name for group in stage.groups)
+        if names in shown:
+            yield f"  groups: those of {shown[names]}"
+        else:
+            shown[names] = stage.name
+            yield from _groups(stage)
     yield ""
     yield (
         f"total: {_span(plan.total)} · "
@@ -111,6 +118,9 @@ def _stage(plan: "Plan", stage: "StagePlan") -> Iterator[str]:
         f"  disk: {size(stage.disk.total)} ({stage.disk.checkpoints} checkpoints of "
         f"{size(stage.disk.checkpoint)}, a model of {size(stage.disk.model)})"
     )
+
+
+def _groups(stage: "StagePlan") -> Iterator[str]:
     for group in stage.groups[:_GROUPS]:
         failed = f", {group.failed} cannot be read" if group.failed else ""
         usual = ", usual sizes" if group.is_typical else ""
@@ -169,7 +179,9 @@ def _readers(workers: int) -> str:
 
 
 def _second(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:,.0f} s"
+    if seconds < 100:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return _clock(seconds)
 
 
 def _span(span: "Seconds") -> str:
@@ -185,4 +197,4 @@ def _clock(seconds: float) -> str:
     from rzen.render.shown import clock
 
     days, rest = divmod(int(seconds), 86_400)
-    return f"{days} d {rest // 3600} h" if days else clock(seconds)
+    return f"{days:,} d {rest // 3600} h" if days else clock(seconds)

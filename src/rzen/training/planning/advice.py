@@ -105,22 +105,23 @@ def _changes(
                 break
             chunk //= 2
         if _fits(plan, memory):
-            smaller = f"batch.chunk_tokens = {chunk}" if chunk < stage.chunk_tokens else ""
-            yield f"{' and '.join(filter(None, [said, smaller]))} would: {_needs(plan, memory)}"
+            smaller = f"--change stage.{stage.name}.batch.chunk_tokens={chunk}"
+            words = [*said, *[smaller] * (chunk < stage.chunk_tokens)]
+            yield f"it fits with  {'  '.join(words)}  ({_needs(plan, memory)})"
             return
     yield from _beyond(plan, stage, measure(tried[-1][1], _SMALLEST_CHUNK))
 
 
-def _networks(network: NetworkSettings) -> Iterator[tuple[str, NetworkSettings]]:
-    yield "", network
+def _networks(network: NetworkSettings) -> Iterator[tuple[list[str], NetworkSettings]]:
+    said: list[str] = []
+    yield said, network
     if not network.gradient_checkpointing:
+        said = ["--change network.gradient_checkpointing=true"]
         network = network.model_copy(update={"gradient_checkpointing": True})
-        yield "network.gradient_checkpointing = true", network
+        yield said, network
     if network.lora is None:
-        yield (
-            "network.gradient_checkpointing = true and network.lora = {}",
-            network.model_copy(update={"lora": LoraSettings()}),
-        )
+        said = [*said, "--change 'network.lora={}'"]
+        yield said, network.model_copy(update={"lora": LoraSettings()})
 
 
 def _beyond(plan: Plan, stage: StagePlan, least: Memory) -> Iterator[str]:
@@ -145,14 +146,28 @@ def _needs(plan: Plan, memory: Memory) -> str:
 
 
 def _notes(plan: Plan) -> Iterator[str]:
-    place = plan.place
-    for missing in plan.missing:
-        went_on = (
-            "the plan goes on without it, so times are too short"
-            if missing.rows is None
-            else f"the plan goes by its cap, {missing.rows:,} rows, and by usual sizes"
+    yield from _of_sources(plan)
+    yield from _of_machine(plan)
+    for stage in plan.planned:
+        yield from _of_stage(stage)
+    yield "measurements, checkpoints and the soup take time of their own, which is not in it"
+    if plan.place.device_bytes is not None:
+        yield "times on a GPU were never compared with real runs: take the range seriously"
+
+
+def _of_sources(plan: Plan) -> Iterator[str]:
+    if capped := [each.name for each in plan.missing if each.rows is not None]:
+        yield (
+            "not on this machine, planned by their caps and by usual sizes (--json has the "
+            f"reasons): {', '.join(capped)}"
         )
-        yield f"{missing.name}: {missing.reason}: {went_on}"
+    for missing in plan.missing:
+        if missing.rows is None:
+            yield f"{missing.name} is left out, so times are too short: {missing.reason}"
+
+
+def _of_machine(plan: Plan) -> Iterator[str]:
+    place = plan.place
     wanted = plan.device_bytes if place.device_bytes is not None else plan.host_bytes
     whole = place.device_bytes if place.device_bytes is not None else place.host_bytes
     free = place.device_free if place.device_free is not None else place.host_free
@@ -162,19 +177,18 @@ def _notes(plan: Plan) -> Iterator[str]:
         yield f"only {size(free)} of {size(whole)} are free now"
     if place.load > _BUSY:
         yield f"this machine is busy (load {place.load:.1f} a core): times are those of an idle one"
-    for stage in plan.planned:
-        if stage.workers and stage.reading / stage.workers > _SLOW_READING * stage.computing:
+
+
+def _of_stage(stage: StagePlan) -> Iterator[str]:
+    if stage.workers and stage.reading / stage.workers > _SLOW_READING * stage.computing:
+        yield (
+            f"{stage.name}: reading is slower than training: {stage.workers} processes take "
+            f"{stage.reading / stage.workers:.1f} s for a step of {stage.computing:.1f} s: more "
+            "workers, or smaller files"
+        )
+    for group in stage.groups:
+        if group.failed > _MANY_FAILED * group.sampled:
             yield (
-                f"{stage.name}: reading is slower than training: {stage.workers} processes take "
-                f"{stage.reading / stage.workers:.1f} s for a step of {stage.computing:.1f} s: "
-                "more workers, or smaller files"
+                f"{stage.name}: {group.name}: {group.failed} of {group.sampled} rows cannot be "
+                "read:  rzen train --check  names them"
             )
-        for group in stage.groups:
-            if group.failed > _MANY_FAILED * group.sampled:
-                yield (
-                    f"{stage.name}: {group.name}: {group.failed} of {group.sampled} rows cannot be "
-                    "read:  rzen train --check  names them"
-                )
-    yield "measurements, checkpoints and the soup take time of their own, which is not in it"
-    if place.device_bytes is not None:
-        yield "times on a GPU were never compared with real runs: take the range seriously"

@@ -17,6 +17,7 @@ from rzen.encoders.vision_language.prompting import Prompt
 from rzen.training.backbone import Backbone, Prepared
 from rzen.training.batch import FailedRow, Row
 from rzen.training.feeding import rows_of
+from rzen.training.planning.typical import TypicalRows
 from rzen.training.settings import StageSettings
 from rzen.types import Content, Frames, Text
 
@@ -104,11 +105,16 @@ class Sampler:
         chosen = generator.permutation(len(group))[:SAMPLE].tolist()
         found: dict[tuple[int, int], RowLengths | None] = {}
         reasons: list[str] = []
+        typical: set[int] = set()
         seconds = 0.0
         for place in chosen:
             if len(found) >= _LEAST and seconds > _SECONDS:
                 break
             source, row = int(group.source_N[place]), int(group.row_N[place])
+            if isinstance(mixture.sources[source], TypicalRows):
+                if source in typical:
+                    continue  # one is like all others
+                typical.add(source)
             name = mixture.sources[source].name
             known = name, row, rows.positives, rows.hard_negatives
             if known not in self._known:

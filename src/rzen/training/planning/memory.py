@@ -12,8 +12,9 @@ _GRADIENT, _MOMENTS = 4, 8
 _SCORES = 8  # numbers of four bytes that the loss holds for a query and a document
 _VECTORS = 4  # of each content: the vector, its gradient, both as they are gathered
 # What an allocator holds beside what is in use: on a CPU measured over ten runs, whose live memory
-# was as computed here (MALLOC_MMAP_THRESHOLD_=262144 gives it back, for slower steps).
-_SLACK, _CPU_OVERHEAD = 0.6, 32 << 20
+# was as computed here (MALLOC_MMAP_THRESHOLD_=262144 gives it back, for slower steps). Tensors of
+# more than 32 MiB are given back at once, so that it does not grow with the model.
+_SLACK, _MOST_SLACK, _CPU_OVERHEAD = 0.6, 1 << 30, 32 << 20
 _CUDA_SLACK, _CUDA_OVERHEAD = 0.1, 1 << 30  # not measured: context, libraries, fragments
 _LIBRARIES = 700 << 20  # Python, torch and transformers, in the main process
 _WORKER = 150 << 20  # that a loader's process has to itself
@@ -126,7 +127,7 @@ def memory_of(  # noqa: PLR0913 (one parameter a fact)
         overhead=(
             _CUDA_OVERHEAD + int(_CUDA_SLACK * cost.kept)
             if device.startswith("cuda")
-            else _CPU_OVERHEAD + int(_SLACK * cost.whole)
+            else _CPU_OVERHEAD + min(_MOST_SLACK, int(_SLACK * cost.whole))
         ),
         waiting=cost.waiting,
         prefetched=workers * PREFETCHED * cost.waiting,

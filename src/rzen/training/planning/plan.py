@@ -12,14 +12,14 @@ from rzen.data.sources.row_index import OnProgress
 from rzen.errors import DataError, EncoderError
 from rzen.training.backbone import Backbone
 from rzen.training.backbones.choosing import open_backbone
-from rzen.training.feeding import sampler_of, steps_of
+from rzen.training.feeding import sampler_of, stage_mixture, steps_of
 from rzen.training.planning.advice import advised
 from rzen.training.planning.lengths import Sampled, Sampler
 from rzen.training.planning.machine import Place, Speed, speed_of, this_place
 from rzen.training.planning.memory import Memory, disk_of, memory_of
 from rzen.training.planning.network import NetworkFacts, facts_of
 from rzen.training.planning.report import GroupPlan, Plan, StagePlan
-from rzen.training.planning.sources import Shelf
+from rzen.training.planning.sources import Present, open_present
 from rzen.training.planning.steps import StepCost, Walk, largest_of, mean_of
 from rzen.training.planning.timing import computing_seconds, step_seconds
 from rzen.training.planning.typical import TypicalRows
@@ -72,7 +72,8 @@ class Planner:
         network = self.recipe.network
         self._backbone = self._outline(network)
         facts = facts_of(self._backbone, network)
-        shelf = Shelf(
+        present = open_present(
+            self.recipe,
             folder=self.folder,
             frames=network.look.frames or _FRAMES,
             on_progress=self.on_progress,
@@ -82,9 +83,9 @@ class Planner:
         room = max(each.batch.room(place.device) for each in self.recipe.stage)
         speed = speed_of(place.device, facts, room)
         stages = []
-        for stage in self.recipe.stage:
+        for stage in present.recipe.stage:
             try:
-                self._opened[stage.name] = self._open(stage, shelf, sampler)
+                self._opened[stage.name] = self._open(stage, present, sampler)
             except DataError as error:
                 stages.append(StagePlan(name=stage.name, problem=str(error)))
             else:
@@ -97,7 +98,7 @@ class Planner:
             network=facts,
             speed=speed,
             stages=tuple(stages),
-            missing=tuple(shelf.missing.values()),
+            missing=present.missing,
             soup=self._soup(facts),
         )
         return advised(plan, self.recipe, self.memory)
@@ -121,8 +122,11 @@ class Planner:
                 "preprocessor_config.json in a folder will do:  --change network.base=FOLDER"
             ) from error
 
-    def _open(self, stage: StageSettings, shelf: Shelf, sampler: Sampler) -> _Opened:
-        mixture = shelf.mixture(self.recipe.mixture_of(stage))
+    def _open(self, stage: StageSettings, present: Present, sampler: Sampler) -> _Opened:
+        if present.whole is None or stage.name in present.empty:
+            names = present.empty.get(stage.name, "all of them")
+            raise DataError(f"its sources are not here, and have no cap to plan with ({names})")
+        mixture = stage_mixture(present.recipe, stage, present.whole)
         batches = sampler_of(mixture, stage, self.recipe.seed)
         return _Opened(
             mixture=mixture,
