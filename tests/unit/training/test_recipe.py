@@ -9,6 +9,7 @@ import pytest
 from rzen.errors import UsageError
 from rzen.training.recipe import Recipe, read_recipe
 
+DOCS = Path(__file__).parents[3] / "docs"
 WHOLE = """
 name = "toy"
 [network]
@@ -226,3 +227,14 @@ def test_a_base_beside_the_recipe_is_found_from_anywhere(
     recipe = read_recipe(Path("recipes/recipe.toml"))
     assert recipe.network.base == str(tmp_path / "recipes" / "model")
     assert read(tmp_path, WHOLE).network.base == "org/base"
+
+
+def test_recipes_in_the_guides_are_read(tmp_path: Path) -> None:
+    """A guide whose example is refused: `[[source]]` in the place of `[[data.source]]`."""
+    before, after = 'name = "x"\n', '[network]\nbase = "mini"\n[[stage]]\nname = "only"\n'
+    for guide, missing in (("training", ("", "")), ("training-data", (before, after))):
+        text = (DOCS / f"{guide}.md").read_text(encoding="utf-8")
+        example = text.partition("```toml\n")[2].partition("```")[0]
+        recipe = tmp_path / f"{guide}.toml"
+        recipe.write_text(example.join(missing), encoding="utf-8")
+        assert read_recipe(recipe).data.sources
