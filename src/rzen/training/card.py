@@ -16,9 +16,17 @@ _USE = """```python
 import rzen
 
 encoder = rzen.load("this folder")
-```
-
-`rzen export` writes a folder that plain sentence-transformers loads with the same vectors."""
+```"""
+# By what lies in the model's folder; the first that is there counts.
+_ELSEWHERE = {
+    "adapter_config.json": "It is a LoRA adapter of that base: `rzen soup FOLDER -o WHOLE --merge` "
+    "makes it a whole checkpoint, and `rzen export WHOLE OUT` one that plain sentence-transformers "
+    "loads with the same vectors.",
+    "modules.json": "Plain sentence-transformers loads it with the same vectors.",
+    "tokenizer*": "`rzen export FOLDER OUT` writes a folder that plain "
+    "sentence-transformers loads with the same vectors.",
+}
+_NOWHERE = "It runs in rzen alone."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +90,19 @@ class Score:
 
 
 def card(
-    recipe: Recipe, stages: Sequence[Mapping[str, Any]], *, base: str, scores: Sequence[Score] = ()
+    recipe: Recipe,
+    stages: Sequence[Mapping[str, Any]],
+    folder: Path,
+    *,
+    base: str,
+    scores: Sequence[Score] = (),
 ) -> str:
     """README.md, in Markdown, with what model hubs read on top of it.
 
     Args:
         recipe: that was carried out.
         stages: name, settings and :meth:`StageFacts.document` of each stage that led to the model.
+        folder: of the model, written but for its card.
         base: what the first one began with.
         scores: of the model; empty while it was not measured.
     """
@@ -101,6 +115,8 @@ def card(
         f"Trained by rzen from `{_public(base)}`{how}.",
         "",
         _USE,
+        "",
+        next((text for name, text in _ELSEWHERE.items() if any(folder.glob(name))), _NOWHERE),
         "",
     ]
     if scores:

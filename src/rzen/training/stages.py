@@ -245,7 +245,8 @@ class Run:
         """Writes the card of the run's model anew, with its scores; a soup's goes below its own."""
         last = self.recipe.stage[-1]
         if self.recipe.soup is None:
-            text = card(self.recipe, self.facts(last), base=self.recipe.network.base, scores=scores)
+            facts, base = self.facts(last), self.recipe.network.base
+            text = card(self.recipe, facts, model, base=base, scores=scores)
         else:
             text = with_scores((model / "README.md").read_text(encoding="utf-8"), scores)
         run_folder.write_text(model / "README.md", text)
@@ -254,7 +255,7 @@ class Run:
         backbone.save(aside)
         facts = self.facts(stage)
         run_folder.write_json(aside / TEMPERATURES, facts[-1]["temperatures"])
-        text = card(self.recipe, facts, base=backbone.name)
+        text = card(self.recipe, facts, aside, base=backbone.name)
         (aside / "README.md").write_text(text, encoding="utf-8")
 
 

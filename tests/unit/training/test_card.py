@@ -63,9 +63,9 @@ def facts(failed: int = 0) -> list[dict[str, Any]]:
     return found
 
 
-def test_says_what_the_model_is_and_how_it_was_made() -> None:
+def test_says_what_the_model_is_and_how_it_was_made(tmp_path: Path) -> None:
     """A model nobody can make again: base, settings or data are missing."""
-    text = card(recipe(), facts(failed=3), base=recipe().network.base, scores=SCORES)
+    text = card(recipe(), facts(failed=3), tmp_path, base=recipe().network.base, scores=SCORES)
     assert "# my-model\n\nFinds boats.\n" in text
     assert 'Trained by rzen from `base-model` with lora {"rank": 8}.' in text
     assert "7 steps, 5,376 rows, 3 unreadable." in text
@@ -82,18 +82,34 @@ def test_says_what_the_model_is_and_how_it_was_made() -> None:
     assert "| rzen-bench, test, image |  | 0.1250 |  |" in text
 
 
-def test_names_no_folder_of_this_machine() -> None:
+def test_names_no_folder_of_this_machine(tmp_path: Path) -> None:
     """A card that is published with the user's name and paths in it."""
-    assert "somebody" not in card(recipe(), facts(), base=recipe().network.base)
+    assert "somebody" not in card(recipe(), facts(), tmp_path, base=recipe().network.base)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["adapter_config.json"], "rzen soup FOLDER -o WHOLE --merge"),
+        (["config.json", "modules.json", "tokenizer.json"], "Plain sentence-transformers loads it"),
+        (["config.json", "tokenizer_config.json"], "rzen export FOLDER OUT"),
+        (["config.json", "model.safetensors"], "rzen alone"),
+    ],
+)
+def test_says_what_else_loads_it(files: list[str], said: str, tmp_path: Path) -> None:
+    """A card that sends the user to a command which refuses that kind of model."""
+    for name in files:
+        (tmp_path / name).touch()
+    assert said in card(recipe(), facts(), tmp_path, base="mini")
 
 
 @pytest.mark.parametrize(
     ("base", "line"),
     [("org/base", "base_model: org/base"), ("/home/somebody/base", None), ("mini", None)],
 )
-def test_what_hubs_read(base: str, line: str | None) -> None:
+def test_what_hubs_read(base: str, line: str | None, tmp_path: Path) -> None:
     """A front that is no YAML shows the model without any card."""
-    front = card(recipe(), facts(), base=base).split("---\n")[1]
+    front = card(recipe(), facts(), tmp_path, base=base).split("---\n")[1]
     found = dict(each.split(": ", 1) for each in front.splitlines())
     assert found["license"] == r'"cc-by-4.0: a \"quoted\" one"'
     assert found["library_name"] == "rzen"
