@@ -55,6 +55,7 @@ class ToyBackbone:
     name = "toy"
     dim = 8
     device = "cpu"
+    keeps_prepared = False
 
     def __init__(self, dropout: float = 0.0, seed: int = 0) -> None:
         self.network: ToyNetwork = ToyNetwork(dropout, seed)

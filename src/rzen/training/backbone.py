@@ -40,6 +40,10 @@ class Backbone(Protocol):
     def device(self) -> str:
         """Where it is."""
 
+    @property
+    def keeps_prepared(self) -> bool:
+        """Whether a content that was prepared once, in this run or an earlier one, is kept."""
+
     def prepare(self, content: Content, role: Role, instruction: str | None) -> Prepared:
         """Opens one content, as the encoder would.
 

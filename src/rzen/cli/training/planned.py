@@ -175,7 +175,7 @@ def _flop(count: float) -> str:
 
 
 def _readers(workers: int) -> str:
-    return f"beside it ({workers} processes)" if workers else "before it"
+    return f"beside it (workers = {workers})" if workers else "before it"
 
 
 def _second(seconds: float) -> str:

@@ -40,6 +40,7 @@ class MiniBackbone:
     """
 
     device = "cpu"
+    keeps_prepared = True
 
     def __init__(self, settings: NetworkSettings, folder: Path | None, limits: Limits) -> None:
         for name in ("template", "lora", "gradient_checkpointing"):

@@ -63,6 +63,8 @@ class SentenceTransformerBackbone:
         MissingExtraError: if an optional library is not installed.
     """
 
+    keeps_prepared = False
+
     def __init__(
         self,
         resolved: Resolved,

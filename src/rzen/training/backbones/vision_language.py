@@ -56,6 +56,8 @@ class VisionLanguageBackbone:
         MissingExtraError: if an optional library is not installed.
     """
 
+    keeps_prepared = False
+
     def __init__(
         self,
         resolved: Resolved,

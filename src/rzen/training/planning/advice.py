@@ -182,9 +182,9 @@ def _of_machine(plan: Plan) -> Iterator[str]:
 def _of_stage(stage: StagePlan) -> Iterator[str]:
     if stage.workers and stage.reading / stage.workers > _SLOW_READING * stage.computing:
         yield (
-            f"{stage.name}: reading is slower than training: {stage.workers} processes take "
-            f"{stage.reading / stage.workers:.1f} s for a step of {stage.computing:.1f} s: more "
-            "workers, or smaller files"
+            f"{stage.name}: reading is slower than training: with workers = {stage.workers} it "
+            f"takes {stage.reading / stage.workers:.1f} s for a step of {stage.computing:.1f} s: "
+            "more workers, or smaller files"
         )
     for group in stage.groups:
         if group.failed > _MANY_FAILED * group.sampled:

@@ -1,8 +1,9 @@
 """How long the contents of rows are: a seeded sample of each group, prepared as for training."""
 
 import dataclasses
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from rzen.data.batch_sampler import GroupRows
 from rzen.data.mixture import Mixture
 from rzen.data.sources.content_key import content_key
 from rzen.encoders.vision_language.prompting import Prompt
+from rzen.errors import RzenError
 from rzen.training.backbone import Backbone, Prepared
 from rzen.training.batch import FailedRow, Row
 from rzen.training.feeding import rows_of
@@ -26,6 +28,7 @@ SAMPLE = 512
 
 _LEAST = 16  # however long they take
 _SECONDS = 4.0  # for a group, about
+_LISTED = 20_000  # rows of a group whose contents are compared, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,14 @@ class Sampled:
     Attributes:
         rows: that were prepared; ``None`` for one that cannot be read.
         seconds: that preparing them took.
+        whole_seconds: that all rows of the group take, however often they come, where what was
+            prepared is kept.
         reasons: why some cannot be read.
     """
 
     rows: Mapping[tuple[int, int], RowLengths | None]
     seconds: float
+    whole_seconds: float = math.inf
     reasons: tuple[str, ...] = ()
 
     @property
@@ -127,7 +133,25 @@ class Sampler:
             found[source, row] = lengths
             seconds += took
             reasons += [reason] * bool(reason)
-        return Sampled(rows=found, seconds=seconds, reasons=tuple(reasons[:3]))
+        whole = self._whole(mixture, group, stage, list(found), seconds)
+        return Sampled(rows=found, seconds=seconds, whole_seconds=whole, reasons=tuple(reasons[:3]))
+
+    def _whole(
+        self,
+        mixture: Mixture,
+        group: GroupRows,
+        stage: StageSettings,
+        sampled: Sequence[tuple[int, int]],
+        seconds: float,
+    ) -> float:
+        if not self.backbone.keeps_prepared:
+            return math.inf
+        generator = np.random.default_rng([self.seed, len(group), 1])
+        some = generator.permutation(len(group))[:_LISTED]
+        addresses = zip(group.source_N[some].tolist(), group.row_N[some].tolist(), strict=True)
+        own = _parts(mixture, stage, sampled)
+        share = len(group) / max(1, len(some))
+        return seconds * share * len(_parts(mixture, stage, addresses)) / max(1, len(own))
 
 
 def length_of(prepared: Prepared) -> Length:
@@ -144,6 +168,25 @@ def length_of(prepared: Prepared) -> Length:
         return Length(prepared.tokens, prepared.tokens, (), size)
     is_chat = isinstance(ready.content, list)  # else one picture, for a tower of its own
     return Length(prepared.tokens, prepared.tokens if is_chat else 0, (prepared.tokens,), size)
+
+
+def _parts(
+    mixture: Mixture, stage: StageSettings, addresses: Iterable[tuple[int, int]]
+) -> set[int]:
+    """Keys of the distinct texts, pictures, pages and clips of rows."""
+    found: set[int] = set()
+    for source, row in addresses:
+        try:
+            example = mixture.example(source, row)
+        except RzenError:
+            continue
+        contents = (
+            example.query,
+            *example.positives[: stage.batch.positives],
+            *example.negatives[: stage.batch.hard_negatives],
+        )
+        found |= {content_key(Content(part)) for each in contents for part in each.parts}
+    return found
 
 
 def _lengths(row: Row | FailedRow) -> RowLengths | None:

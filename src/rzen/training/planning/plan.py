@@ -184,7 +184,9 @@ class Planner:
         costs = self._walk(stage, facts, room)
         tokens, padded = mean_of(costs, "tokens"), mean_of(costs, "padded")
         computing = float(np.mean([computing_seconds(facts, speed, each) for each in costs]))
-        workers, reading = processes(stage.workers), mean_of(costs, "reading")
+        workers = processes(stage.workers)
+        whole = sum(each.whole_seconds for each in opened.sampled)
+        reading = min(mean_of(costs, "reading"), whole / opened.steps / self.ranks)
         step = step_seconds(place.device, computing, reading, workers)
         return StagePlan(
             name=stage.name,
