@@ -21,6 +21,7 @@ ALL = (
     "mixed_pool",
     "explain",
     "training_step",
+    "batch_plan",
 )
 RESULTS = Path(__file__).parent / "RESULTS.md"
 PARTS = Path(__file__).parent / "results"
