@@ -28,11 +28,14 @@ def write_scores(
         A line each: what, base, model, difference, low, high, and how it is said.
     """
     from rzen.cli.evaluation.progress import evaluation_progress
+    from rzen.cli.output import complain
     from rzen.encoders import create
 
     assert done.model is not None
+    own = work.recipe.evaluation
 
     def load(name: str) -> "Encoder":
+        complain(f"measuring {name} on {own.suite}: {', '.join(own.splits)}")
         return create(name, device=settings.device, limits=settings.limits, model=settings.model)
 
     with evaluation_progress() as on_progress:
