@@ -10,7 +10,7 @@ def without_weights() -> Iterator[None]:
     """Has transformers build networks on torch's meta device instead of loading them.
 
     sentence-transformers calls ``from_pretrained`` with the configuration at hand, of an automatic
-    class, which calls that of a model; in here the latter reads no weights. For one thread at a time.
+    class, which calls that of a model; in here the latter reads no weights. One thread at a time.
     """
     import torch  # noqa: PLC0415
     from transformers import PreTrainedModel  # noqa: PLC0415

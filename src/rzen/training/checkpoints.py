@@ -140,10 +140,12 @@ def save(folder: Path, state: State, progress: Progress, *, keep: int) -> Path:
 
 def newest(folder: Path) -> Path | None:
     """The newest whole checkpoint in a folder; damaged and half-written ones are passed over."""
-    if not folder.is_dir():
-        return None
-    found = sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), reverse=True)
-    return next((path for path in found if is_whole(path)), None)
+    return next((path for path in reversed(_named(folder)) if is_whole(path)), None)
+
+
+def damaged_since(folder: Path, whole: Path | None) -> list[Path]:
+    """Checkpoints newer than the newest whole one, or all of them where there is none."""
+    return [path for path in _named(folder) if whole is None or path.name > whole.name]
 
 
 def is_whole(checkpoint: Path) -> bool:
@@ -212,6 +214,13 @@ def sync(path: Path) -> None:
         os.close(number)
 
 
+def _named(folder: Path) -> list[Path]:
+    """Checkpoints in the order of their steps."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+
+
 def _write(aside: Path, state: State, progress: Progress) -> None:
     from safetensors.torch import save_file  # noqa: PLC0415
 
@@ -237,7 +246,7 @@ def _write(aside: Path, state: State, progress: Progress) -> None:
 
 
 def _forget(folder: Path, progress: Progress, keep: int) -> None:
-    names = sorted(path.name for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    names = [path.name for path in _named(folder)]
     kept = set(names[-keep:])
     if progress.best_step is not None:
         kept.add(f"step-{progress.best_step:08d}")

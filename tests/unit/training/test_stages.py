@@ -284,6 +284,18 @@ def test_a_full_disk_while_the_model_is_written(texts: Path, tmp_path: Path, *, 
     assert {file.name: file.read_bytes() for file in (stage / "model").iterdir()} == wanted
 
 
+def test_a_damaged_checkpoint_is_named(texts: Path, tmp_path: Path) -> None:
+    """A run that begins anew without a word, for its last hours lie in a damaged file."""
+    recipe = written(texts, ONE.replace("steps = 3", "steps = 3\ncheckpoint = { every_steps = 1 }"))
+    stops = iter([False, True])
+    train(recipe, tmp_path / "run", stop=lambda: next(stops))
+    newest = tmp_path / "run" / "only" / "checkpoints" / "step-00000002"
+    (newest / "weights.safetensors").write_bytes(b"cut")
+    again = train(recipe, tmp_path / "run")
+    assert [f"{newest} is damaged: going on from step-00000001"] == again.heard.warnings
+    assert [report.step for _, report in again.heard.reports] == [2, 3]
+
+
 def test_damaged_checkpoints_of_the_stage_before(texts: Path, tmp_path: Path) -> None:
     """A traceback of safetensors, or weights with a flipped bit, where a stage goes on."""
     recipe = written(texts, THREE)
