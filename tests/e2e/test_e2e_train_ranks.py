@@ -40,7 +40,7 @@ def test_two_ranks_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command += ["-m", "rzen", "train", str(recipe), "-o", str(tmp_path / "two"), "--json"]
     done = subprocess.run(
-        [*command, "--set", "device=cpu"],
+        command,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

@@ -4,10 +4,13 @@ By accelerate, so that ``torchrun`` and ``accelerate launch`` both start several
 machine or many, and every tracker that it knows is a name away.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from rzen.errors import MissingExtraError, UsageError
 from rzen.training.ranks import Ranks
@@ -26,7 +29,8 @@ class Processes:
 
     Raises:
         MissingExtraError: if accelerate is not installed.
-        UsageError: if a tracker is not installed, or the device is not there.
+        UsageError: if a tracker is not installed, or several processes were started that cannot
+            work together.
     """
 
     def __init__(self, device: str, track: Sequence[str], folder: Path) -> None:
@@ -43,13 +47,21 @@ class Processes:
         for name in track:
             if name not in there:
                 raise UsageError(f"track: {name} is not installed: pip install it, or leave it out")
+        # Without being told so, accelerate starts no ranks on a machine that has a CPU alone.
+        has_cpu_alone = device == "auto" and not torch.accelerator.is_available()
         place = ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder))
         self._accelerator: Any = Accelerator(
-            cpu=device == "cpu",
+            cpu=device == "cpu" or has_cpu_alone,
             log_with=list(track) or None,
             project_config=place,
             kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
         )
+        wanted = os.environ.get("WORLD_SIZE", "1")
+        if wanted != str(self._accelerator.num_processes):
+            raise UsageError(
+                f"{wanted} processes were started, and do not find each other on device "
+                f"{device!r}: leave --set device away, or name one that all of them have"
+            )
         # The CPU of the second of several processes is called cpu:1, and is the same one.
         is_cpu = self._accelerator.device.type == "cpu"
         own = "cpu" if is_cpu else str(self._accelerator.device)

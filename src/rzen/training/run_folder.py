@@ -105,9 +105,8 @@ def begin(
         held = json.loads(file.read_text(encoding="utf-8"))
         changed = list(_differences({k: held[k] for k in ("recipe", "data")}, mine))
         if changed and not allow_changes:
-            lines = "\n  ".join(changed)
             raise UsageError(
-                f"{folder} holds a run of another recipe or other data:\n  {lines}\n"
+                f"{folder} holds a run of another recipe or other data: {'; '.join(changed)}: "
                 "go on all the same with --allow-changes, or name another folder with -o"
             )
         if changed:
