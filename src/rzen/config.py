@@ -151,6 +151,8 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> tuple[str, 
     if first["type"] == "missing":
         return name.removeprefix("."), "it is missing"
     problem = first["msg"].removeprefix("Value error, ")
+    if first["type"] in {"model_type", "dict_type"}:
+        problem = "a table was expected"
     plain = given is None or isinstance(given, str | int | float)
     return name.removeprefix("."), problem + (f" (got {given!r:.200})" if plain else "")
 

@@ -11,8 +11,10 @@ import pytest
 from evaluation_sets import suite, text_set
 from lora_files import PEFT_WARNINGS, RZEN
 from rzen.cli import main
+from rzen.cli.training.progress import Speaker
 from rzen.errors import DataError
 from rzen.evaluation import suites
+from rzen.training.batch import FailedRow
 from training_runs import (
     DATA,
     DEFAULTS,
@@ -126,6 +128,7 @@ def test_trains_and_says_so(train: Run, recipe: Path, tmp_path: Path) -> None:
         (["slip.toml"], "cannot read the recipe slip.toml"),
         ([""], "a path is empty"),
         (["data/recipe.toml", "--slip"], "No such option: --slip"),
+        (["data/recipe.toml", "--check", "--plan"], "--check and --plan are two questions"),
         (["data/recipe.toml", "--change", "seed"], "--change wants NAME=VALUE"),
         (["data/recipe.toml", "--change", "sede=1"], "did you mean 'seed'?"),
         (["data/recipe.toml", "--set", "devise=cpu"], "did you mean 'device'?"),
@@ -279,3 +282,15 @@ def test_a_recipe_of_another_folder(train: Run, recipe: Path, tmp_path: Path) ->
     assert code == 0, err
     config = json.loads((tmp_path / "elsewhere/run/only/model/adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == str(RZEN.resolve())
+
+
+def test_a_row_that_fails_in_each_epoch_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same three files a hundred times, and twenty others not at all."""
+    speaker = Speaker(None)
+    for epoch in range(3):
+        for number in range(25):
+            speaker.on_failed("first", FailedRow(name=f"line {number}", reason=f"gone {epoch}"))
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "rzen: first: left out: line 0: gone 0"
+    assert len(said) == 21
+    assert said[-1].endswith("are counted only")

@@ -209,6 +209,8 @@ def test_changes_are_the_last_word(tmp_path: Path) -> None:
         ("name.x", "the recipe has no 'name'"),
         ("network.lora.rnk", "network.lora.rnk: there is no such setting, did you mean 'rank'?"),
         ("defaults", "defaults: a table was expected"),
+        ("defaults.batch", "defaults.batch: a table was expected (got 3)"),
+        ("network", "network: a table was expected (got 3)"),
     ],
 )
 def test_changes_of_what_is_not_there_are_refused(tmp_path: Path, name: str, message: str) -> None:

@@ -51,14 +51,15 @@ class Speaker:
         self._task: Any = None
         self._seconds: float | None = None
         self._said = 0.0
-        self._failed = 0
+        self._failed: set[str] = set()
 
     def on_stage(self, name: str, steps: int, mixture: "Mixture") -> None:
         """A line on what it is trained on."""
         tasks = ", ".join(mixture.tasks)
         self._say(f"{name}: {steps} steps, {len(mixture):,} rows of {len(mixture.groups)} groups")
         self._say(f"  tasks: {tasks}")
-        self._seconds, self._failed = None, 0
+        self._seconds = None
+        self._failed.clear()
         if self._bars is not None:
             if self._task is not None:
                 self._bars.remove_task(self._task)
@@ -77,11 +78,12 @@ class Speaker:
             complain(line)
 
     def on_failed(self, stage: str, row: "FailedRow") -> None:
-        """Names the first ones; all are counted."""
-        self._failed += 1
-        if self._failed <= _MOST_NAMED:
-            self._say(f"{stage}: left out: {row.name}: {row.reason}")
-        if self._failed == _MOST_NAMED:
+        """Names the first ones, each once; all are counted."""
+        if row.name in self._failed or len(self._failed) == _MOST_NAMED:
+            return
+        self._failed.add(row.name)
+        self._say(f"{stage}: left out: {row.name}: {row.reason}")
+        if len(self._failed) == _MOST_NAMED:
             self._say(f"{stage}: further rows that cannot be read are counted only")
 
     def on_warning(self, text: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rzen.cli import output
-from rzen.cli.options import JsonOption, OpenOption, SetOption, given_path
+from rzen.cli.options import JsonOption, SetOption, given_path
 
 if TYPE_CHECKING:
     from rzen.config import Settings
@@ -49,18 +49,24 @@ def run(  # noqa: PLR0913 (one parameter an option)
         bool,
         typer.Option("--allow-changes", help="Go on with a run though its recipe or data changed."),
     ] = False,
-    open_page: OpenOption = False,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Open the page of --check in the browser.")
+    ] = False,
     settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
     """Train an encoder by a recipe: stages, soup, scores.
 
-    May be stopped at any time; the same command goes on where it stopped. On several GPUs, start
-    it by torchrun:  torchrun --nproc-per-node 8 -m rzen train RECIPE.toml
+    May be stopped at any time; the same command goes on where it stopped.
+
+    On several GPUs:  torchrun --standalone --nproc-per-node 8 -m rzen train RECIPE.toml
     """
     from rzen.config import load_settings, parse_override
+    from rzen.errors import UsageError
     from rzen.training.recipe import read_recipe
 
+    if check and plan:
+        raise UsageError("--check and --plan are two questions: ask one after the other")
     merged = load_settings(overrides=dict(parse_override(text) for text in settings or ()))
     read = read_recipe(recipe, dict(parse_override(text, "--change") for text in changes or ()))
     folder = target or Path("rzen-train") / read.name
