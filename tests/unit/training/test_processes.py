@@ -38,3 +38,13 @@ def test_trackers_that_are_not_installed_are_named(tmp_path: Path) -> None:
     """A run without its curves, noticed at its end."""
     with pytest.raises(UsageError, match="track: aim is not installed: pip install it"):
         Processes("cpu", ("tensorboard", "aim"), tmp_path)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="would wait for a second process")
+def test_processes_that_do_not_find_each_other_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs of one rank each, both writing into one folder."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="2 processes were started, and do not find each other"):
+        Processes("cuda:1", (), tmp_path)
