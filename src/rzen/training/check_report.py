@@ -178,6 +178,6 @@ def _warnings(report: CheckReport) -> Iterator[str]:
             yield (
                 f"Group {group.name!r} has {group.positives:,} different positives for "
                 f"{group.rows:,} rows, and no batch takes one twice: each epoch leaves out "
-                f"{group.repeats:,} rows. A merged group, or sub-batches of fewer rows than it has "
-                "positives, take more of them."
+                f"{group.repeats:,} rows. A source with shared_positives = true lets them meet; a "
+                "merged group, or sub-batches of fewer rows than it has positives, take more too."
             )
