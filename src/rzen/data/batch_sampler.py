@@ -160,6 +160,11 @@ class GlobalBatchSampler:
         """Batches of so many epochs together."""
         return sum(self.batches_in(epoch) for epoch in range(epochs))
 
+    @property
+    def largest_batch(self) -> int:
+        """Rows of the largest batch of the first epoch."""
+        return int(np.diff(self._plan(0).start_B).max())
+
     def tallies(self, epoch: int = 0) -> tuple[GroupTally, ...]:
         """What becomes of each group's rows in an epoch."""
         return self._plan(epoch).tallies

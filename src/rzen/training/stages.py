@@ -189,6 +189,12 @@ class Run:
         self._go_on(stage, trainer, log)
         if ranks.is_first:
             self.listener.on_stage(stage.name, steps, mixture)
+            if sampler.largest_batch < stage.batch.size:
+                self.listener.on_warning(
+                    f"{stage.name}: batches hold {sampler.largest_batch} rows at most, not the "
+                    f"{stage.batch.size} of batch.size: no group has so many with different "
+                    "positives; merge groups, or set the source's shared_positives"
+                )
         outcome = trainer.run()
         if outcome.is_done and ranks.is_first:
             facts = StageFacts(

@@ -284,6 +284,15 @@ def test_a_full_disk_while_the_model_is_written(texts: Path, tmp_path: Path, *, 
     assert {file.name: file.read_bytes() for file in (stage / "model").iterdir()} == wanted
 
 
+def test_batches_that_cannot_be_filled_are_said(texts: Path, tmp_path: Path) -> None:
+    """Five hundred in-batch negatives are meant, and twenty-three there are."""
+    small = train(written(texts, ONE), tmp_path / "small")
+    assert not small.heard.warnings
+    large = train(written(texts, ONE), tmp_path / "large", changes={"defaults.batch.size": 500})
+    (warning,) = large.heard.warnings
+    assert warning.startswith("only: batches hold 24 rows at most, not the 500 of batch.size")
+
+
 def test_a_damaged_checkpoint_is_named(texts: Path, tmp_path: Path) -> None:
     """A run that begins anew without a word, for its last hours lie in a damaged file."""
     recipe = written(texts, ONE.replace("steps = 3", "steps = 3\ncheckpoint = { every_steps = 1 }"))
