@@ -9,12 +9,13 @@ Shape suffixes: B queries of which the loss is taken, N queries of all ranks, M 
 P pairs of a query and one of its positives, D dimensions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.utils.checkpoint import checkpoint
 
 FalseNegatives: TypeAlias = Literal["document", "margin", "both-sides"]
 """Who counts as an unlabelled positive and is left out.
@@ -27,6 +28,9 @@ arXiv 2608.24053).
 """
 
 _MARGIN = 0.1  # Qwen3-VL-Embedding's
+BLOCK_CELLS = 1 << 22
+"""Pairs times documents that are looked at together: some ten numbers are kept for each, 160 MiB in
+all, however large the batch is. 768 queries over 5,000 documents are one block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,16 @@ class _Pairs:
     share_P: Tensor
     query_X: Tensor
     document_X: Tensor
+
+    def blocks(self, size: int) -> list["_Pairs"]:
+        """The pairs, so many at a time."""
+        cut = (each.split(size) for each in (self.row_P, self.document_P, self.query_P))
+        return [
+            replace(self, row_P=row_P, document_P=document_P, query_P=query_P, share_P=share_P)
+            for row_P, document_P, query_P, share_P in zip(
+                *cut, self.share_P.split(size), strict=True
+            )
+        ]
 
 
 def info_nce(  # noqa: PLR0913 (one parameter a choice)
@@ -118,33 +132,52 @@ def info_nce(  # noqa: PLR0913 (one parameter a choice)
         query, document = query_BD.to(kind), document_MD.to(kind)
         queries = query if all_query_ND is None else all_query_ND.to(kind)
         pairs = _pairs(positive, len(document), None if all_query_ND is None else len(queries))
-        temperature_P = _temperatures(temperature, query)[pairs.row_P]
-        allowed_PM = _allowed(candidate_BM, pairs, len(document), query.device)
+        temperature_B = _temperatures(temperature, query)
         rule = _Rule(false_negatives, _limit(false_negatives, delta, threshold))
 
-        logits = _Logits(alpha, detach_weights, temperature_P)
-        forward = logits.loss(
-            (query @ document.T)[pairs.row_P],
-            own_P=pairs.document_P,
-            negative_PM=allowed_PM & ~_answers(pairs, len(document)),
-            false_PM=rule.documents(queries, document, pairs),
-        )
-        losses, negatives, masked = [forward.loss_P], forward.negatives, forward.masked
-        if symmetric:
-            backward = logits.loss(
-                (document @ queries.T)[pairs.document_P],
-                own_P=pairs.query_P,
-                negative_PM=_askable(allowed_PM, pairs, len(queries))
-                & ~_asks(pairs, pairs.document_P[:, None] == pairs.document_X, len(queries)),
-                false_PM=rule.queries(queries, document, pairs),
+        def sums(some: _Pairs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+            """Loss, negatives, those left out, effective ones: sums over some of the pairs."""
+            allowed_PM = _allowed(candidate_BM, some, len(document), query.device)
+            logits = _Logits(alpha, detach_weights, temperature_B[some.row_P])
+            forward = logits.loss(
+                query[some.row_P] @ document.T,
+                own_P=some.document_P,
+                negative_PM=allowed_PM & ~_answers(some, pairs, len(document)),
+                false_PM=rule.documents(queries, document, some),
             )
-            losses.append(backward.loss_P)
-            negatives, masked = negatives + backward.negatives, masked + backward.masked
-        loss_P = torch.stack(losses).mean(dim=0)
+            losses, negatives, masked = [forward.loss_P], forward.negatives, forward.masked
+            if symmetric:
+                backward = logits.loss(
+                    document[some.document_P] @ queries.T,
+                    own_P=some.query_P,
+                    negative_PM=_askable(allowed_PM, some, len(queries))
+                    & ~_asks(some, some.document_P[:, None] == some.document_X, len(queries)),
+                    false_PM=rule.queries(queries, document, some),
+                )
+                losses.append(backward.loss_P)
+                negatives, masked = negatives + backward.negatives, masked + backward.masked
+            loss_P = torch.stack(losses).mean(dim=0)
+            loss = (loss_P * some.share_P.to(kind)).sum()
+            return loss, negatives, masked, forward.effective_P.sum()
+
+        widest = max(len(document), len(queries), len(pairs.row_P))
+        blocks = pairs.blocks(max(1, BLOCK_CELLS // widest))
+        # One that fits is computed once; else each is computed anew on the way back.
+        found = (
+            [sums(blocks[0])]
+            if len(blocks) == 1
+            else [
+                checkpoint(sums, each, use_reentrant=False, preserve_rng_state=False)
+                for each in blocks
+            ]
+        )
+        loss, negatives, masked, effective = (
+            torch.stack(each).sum(dim=0) for each in zip(*found, strict=True)
+        )
         return InfoNCEOutput(
-            loss=(loss_P * pairs.share_P.to(kind)).sum() / len(query),
+            loss=loss / len(query),
             masked_fraction=masked / negatives.clamp(min=1),
-            effective_negatives=forward.effective_P.mean(),
+            effective_negatives=effective / len(pairs.row_P),
         )
 
 
@@ -188,12 +221,11 @@ def _pairs(positive: Tensor, documents: int, queries: int | None) -> _Pairs:
     )
 
 
-def _answers(pairs: _Pairs, documents: int) -> Tensor:
-    """(P, M): the documents that answer the pair's query."""
-    rows = int(pairs.row_P.max()) + 1
-    answers_BM = torch.zeros(rows, documents, dtype=torch.bool, device=pairs.row_P.device)
-    answers_BM[pairs.row_P, pairs.document_P] = True
-    return answers_BM[pairs.row_P]
+def _answers(some: _Pairs, pairs: _Pairs, documents: int) -> Tensor:
+    """(P, M): the documents that answer the query of each of some pairs."""
+    is_same = (some.row_P[:, None] == pairs.row_P).float()
+    found = torch.zeros(len(some.row_P), documents, device=is_same.device)
+    return found.index_add(1, pairs.document_P, is_same) > 0
 
 
 def _allowed(

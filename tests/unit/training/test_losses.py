@@ -338,6 +338,64 @@ def test_symmetric_ignores_queries_that_share_the_positive() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("several", [False, True])
+def test_blocks_do_not_show(
+    rule: FalseNegatives | None, symmetric: bool, several: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row's other positives in another block that become its negatives; means over blocks."""
+    rows, documents = 7, 15
+    positive = torch.eye(rows, documents, dtype=torch.bool)
+    if several:
+        positive[torch.arange(rows), torch.arange(rows) + rows] = True
+        positive[2, 14] = True
+    candidates = torch.rand(rows, documents, generator=torch.Generator().manual_seed(3)) < 0.8
+
+    def found() -> tuple[torch.Tensor, ...]:
+        query = unit(rows, 6, seed=1).requires_grad_()
+        document = unit(documents, 6, seed=2).requires_grad_()
+        temperature = torch.full((rows,), 0.1, dtype=torch.float64, requires_grad=True)
+        out = info_nce(
+            query,
+            document,
+            positive,
+            temperature,
+            detach_weights=False,
+            false_negatives=rule,
+            threshold=0.4,
+            candidate_BM=candidates,
+            symmetric=symmetric,
+        )
+        out.loss.backward()
+        grads = (query.grad, document.grad, temperature.grad)
+        assert all(each is not None for each in grads)
+        return out.loss.detach(), out.masked_fraction, out.effective_negatives, *grads  # type: ignore[return-value]
+
+    whole = found()
+    monkeypatch.setattr("rzen.training.losses.BLOCK_CELLS", 2 * 15)
+    for one, other in zip(whole, found(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_large_batch_keeps_no_matrix_of_cosines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory that grows with the square of the batch."""
+    cells = 1 << 14
+    monkeypatch.setattr("rzen.training.losses.BLOCK_CELLS", cells)
+    query, document = (unit(512, 8, seed=each).float().requires_grad_() for each in (1, 2))
+    kept: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        out = info_nce(query, document, torch.arange(512), 0.05)
+    assert sum(kept.values()) < 4 * cells
+    out.loss.backward()
+    assert query.grad is not None
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("symmetric", [False, True])
 def test_rows_of_two_ranks_are_those_of_one(rule: FalseNegatives | None, symmetric: bool) -> None:
     """Guards ``all_query_ND``: each rank's loss over all documents averages to the whole one."""
     query, document = unit(8, 4, seed=1), unit(12, 4, seed=2)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rzen.training.losses import BLOCK_CELLS
 from rzen.training.planning.network import NetworkFacts
 from rzen.training.planning.steps import StepCost
 from rzen.training.reading import PREFETCHED, processes
@@ -123,7 +124,8 @@ def memory_of(  # noqa: PLR0913 (one parameter a fact)
         copies=2 * facts.trained if mixed else 0,
         training=(_GRADIENT + _MOMENTS) * facts.trained,
         activations=cost.kept,
-        loss=4 * gathered * cost.contents * facts.dim + 4 * _SCORES * cost.queries * documents,
+        loss=4 * gathered * cost.contents * facts.dim
+        + 4 * _SCORES * min(BLOCK_CELLS, cost.queries * documents),
         overhead=(
             _CUDA_OVERHEAD + int(_CUDA_SLACK * cost.kept)
             if device.startswith("cuda")
