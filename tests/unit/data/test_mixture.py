@@ -2,8 +2,6 @@
 
 import json
 import pickle
-import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -250,19 +248,6 @@ def test_a_group_with_one_positive_is_refused_by_name() -> None:
     mixture = opened({"kind": "jsonl", "path": "a.jsonl", "columns": columns})
     with pytest.raises(DataError, match="group 'a': all of its 5 rows share one positive"):
         GlobalBatchSampler(list(mixture.groups.values()), batch_size=4)
-
-
-def test_the_guide_shows_what_can_be_said() -> None:
-    """An example in the documentation that is refused as misspelt."""
-    guide = (Path(__file__).parents[3] / "docs" / "training-data.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
-    spec = MixtureSpec.model_validate(tomllib.loads(example))
-    assert [each.kind for each in spec.sources] == [
-        "jsonl",
-        "mmeb-train",
-        "vidore",
-        "video-captions",
-    ]
 
 
 def test_rows_may_share_a_positive_where_that_is_asked_for() -> None:

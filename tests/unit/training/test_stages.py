@@ -166,7 +166,7 @@ def test_what_changed_is_shown_and_refused(texts: Path, tmp_path: Path) -> None:
     text = ONE.replace('task = "text retrieval"', "").replace('"n" }', '"n", task = "task" }')
     recipe = written(texts, text)
     train(recipe, tmp_path / "run", stop=stopping_after(2))
-    with pytest.raises(UsageError, match=r"recipe.stage\[only\].steps: 3 -> 4\n.*--allow-changes"):
+    with pytest.raises(UsageError, match=r"recipe.stage\[only\].steps: 3 -> 4: .*--allow-changes"):
         train(recipe, tmp_path / "run", changes={"stage.only.steps": 4})
     write_rows(texts / "texts.jsonl", [row for row in rows if row["task"] != "other"])
     with pytest.raises(UsageError, match=r'data.words: "\w+" -> "\w+"'):
