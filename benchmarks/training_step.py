@@ -63,21 +63,19 @@ def run(quick: bool = False) -> list[Section]:
 def _beside(kind: str, model: str, repeats: int, quick: bool) -> Section:
     sizes = (2, 8) if quick else (2, 4, 8, 16, 32)
     tokens = (512, 2048) if quick else (512, 1024, 2048, 4096, 8192)
+    same = {"kind": kind, "model": model, "repeats": repeats}
     asked = [
-        *({"who": "peer", "mini_batch_size": size} for size in sizes),
-        *({"who": "peer", "mini_batch_num_tokens": count} for count in tokens),
-        *({"who": "rzen", "chunk_tokens": count} for count in tokens),
+        *({**same, "who": "peer", "mini_batch_size": size} for size in sizes),
+        *({**same, "who": "peer", "mini_batch_num_tokens": count} for count in tokens),
+        *({**same, "who": "rzen", "chunk_tokens": count} for count in tokens),
     ]
-    found = [
-        {**each, **_child({**each, "kind": kind, "model": model, "repeats": repeats})}
-        for each in asked
-    ]
+    found = [{**each, **_child(each)} for each in asked]
     peers = [each for each in found if each["who"] == "peer"]
     ours = [each for each in found if each["who"] == "rzen"]
     best = min(peers, key=lambda each: each["seconds"])
     allowed = [each for each in ours if each["peak"] <= best["peak"]]
     mine = min(allowed or ours, key=lambda each: each["seconds"])
-    best, mine = _in_turns(best, mine, {"kind": kind, "model": model, "repeats": repeats})
+    best, mine = _in_turns([asked[found.index(each)] for each in (best, mine)])
     ratio = best["seconds"] / mine["seconds"]
     least = LEAST_MIXED if kind == "mixed" else LEAST_UNIFORM
     assert abs(mine["loss"] - best["loss"]) < 0.02 * best["loss"], "both must do the same work"
@@ -103,19 +101,13 @@ def _beside(kind: str, model: str, repeats: int, quick: bool) -> Section:
     )
 
 
-def _in_turns(
-    best: dict[str, Any], mine: dict[str, Any], job: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The two of the final, one after the other, again and again: minutes differ."""
-    turns = [
-        ({**best, **_child({**best, **job})}, {**mine, **_child({**mine, **job})})
-        for _ in range(TURNS)
+def _in_turns(asked: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One job after the other, again and again: minutes differ."""
+    turns = [[_child(each) for each in asked] for _ in range(TURNS)]
+    return [
+        {**found[0], "seconds": statistics.median(each["seconds"] for each in found)}
+        for found in zip(*turns, strict=True)
     ]
-    first, second = (
-        {**side[0], "seconds": statistics.median(each["seconds"] for each in side)}
-        for side in zip(*turns, strict=True)
-    )
-    return first, second
 
 
 def _cost_of_caching(model: str, repeats: int) -> Section:

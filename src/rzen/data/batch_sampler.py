@@ -137,7 +137,7 @@ class GlobalBatchSampler:
         self._parts = [_part(group) for group in groups]
         self._source_N = np.concatenate([group.source_N for group in groups]).astype(np.int32)
         self._row_N = np.concatenate([group.row_N for group in groups]).astype(np.int64)
-        self._counts: dict[int, int] = {}
+        self._sizes: dict[int, tuple[int, int]] = {}  # batches of an epoch, rows of the largest
         self._planned: tuple[int, EpochPlan] | None = None
 
     @property
@@ -151,10 +151,7 @@ class GlobalBatchSampler:
         Epochs differ only where a cap or a fraction of a copy draws other rows, or sub-batches with
         equal positives meet; they are planned then, to be counted.
         """
-        epoch = 0 if self._is_fixed else epoch
-        if epoch not in self._counts:
-            self._plan(epoch)
-        return self._counts[epoch]
+        return self._size(0 if self._is_fixed else epoch)[0]
 
     def batches(self, epochs: int) -> int:
         """Batches of so many epochs together."""
@@ -163,7 +160,7 @@ class GlobalBatchSampler:
     @property
     def largest_batch(self) -> int:
         """Rows of the largest batch of the first epoch."""
-        return int(np.diff(self._plan(0).start_B).max())
+        return self._size(0)[1]
 
     def tallies(self, epoch: int = 0) -> tuple[GroupTally, ...]:
         """What becomes of each group's rows in an epoch."""
@@ -204,6 +201,11 @@ class GlobalBatchSampler:
         quotas = (quota for part in self._parts for quota in part.quotas)
         return self.sub_batches == 1 and all(quota.is_fixed for quota in quotas)
 
+    def _size(self, epoch: int) -> tuple[int, int]:
+        if epoch not in self._sizes:
+            self._plan(epoch)
+        return self._sizes[epoch]
+
     def _plan(self, epoch: int) -> EpochPlan:
         """The last one is kept: whoever asks for the number of batches iterates over them next."""
         if self._planned is None or self._planned[0] != epoch:
@@ -220,7 +222,7 @@ class GlobalBatchSampler:
                     "rows of every group: raise them"
                 )
             self._planned = (epoch, plan)
-            self._counts[epoch] = len(plan.groups_B)
+            self._sizes[epoch] = len(plan.groups_B), int(np.diff(plan.start_B).max())
         return self._planned[1]
 
 

@@ -72,12 +72,15 @@ class _Pairs:
 
     def blocks(self, size: int) -> list["_Pairs"]:
         """The pairs, so many at a time."""
-        cut = (each.split(size) for each in (self.row_P, self.document_P, self.query_P))
         return [
-            replace(self, row_P=row_P, document_P=document_P, query_P=query_P, share_P=share_P)
-            for row_P, document_P, query_P, share_P in zip(
-                *cut, self.share_P.split(size), strict=True
+            replace(
+                self,
+                row_P=self.row_P[at : at + size],
+                document_P=self.document_P[at : at + size],
+                query_P=self.query_P[at : at + size],
+                share_P=self.share_P[at : at + size],
             )
+            for at in range(0, len(self.row_P), size)
         ]
 
 
@@ -160,8 +163,7 @@ def info_nce(  # noqa: PLR0913 (one parameter a choice)
             loss = (loss_P * some.share_P.to(kind)).sum()
             return loss, negatives, masked, forward.effective_P.sum()
 
-        widest = max(len(document), len(queries), len(pairs.row_P))
-        blocks = pairs.blocks(max(1, BLOCK_CELLS // widest))
+        blocks = pairs.blocks(max(1, BLOCK_CELLS // max(len(document), len(pairs.query_X))))
         # One that fits is computed once; else each is computed anew on the way back.
         found = (
             [sums(blocks[0])]
@@ -223,9 +225,7 @@ def _pairs(positive: Tensor, documents: int, queries: int | None) -> _Pairs:
 
 def _answers(some: _Pairs, pairs: _Pairs, documents: int) -> Tensor:
     """(P, M): the documents that answer the query of each of some pairs."""
-    is_same = (some.row_P[:, None] == pairs.row_P).float()
-    found = torch.zeros(len(some.row_P), documents, device=is_same.device)
-    return found.index_add(1, pairs.document_P, is_same) > 0
+    return _holds_for_any(some.row_P[:, None] == pairs.row_P, pairs.document_P, documents)
 
 
 def _allowed(
@@ -244,8 +244,13 @@ def _askable(allowed_PM: Tensor, pairs: _Pairs, queries: int) -> Tensor:
 
 def _asks(pairs: _Pairs, holds_PX: Tensor, queries: int) -> Tensor:
     """(P, N): queries for any of whose documents something holds."""
-    found = torch.zeros(len(holds_PX), queries, device=holds_PX.device)
-    return found.index_add(1, pairs.query_X, holds_PX.float()) > 0
+    return _holds_for_any(holds_PX, pairs.query_X, queries)
+
+
+def _holds_for_any(holds_PX: Tensor, column_X: Tensor, columns: int) -> Tensor:
+    """(P, columns): whether something holds for any X that belongs to a column."""
+    found = torch.zeros(len(holds_PX), columns, device=holds_PX.device)
+    return found.index_add(1, column_X, holds_PX.float()) > 0
 
 
 def _limit(
@@ -275,8 +280,7 @@ class _Rule:
         near_PM = document_PD @ document_MD.T > self.limit
         if self.name == "both-sides":
             near_PX = query_PD @ query_ND[pairs.query_X].T > self.limit
-            alike = torch.zeros(near_PM.shape, device=near_PM.device)
-            near_PM |= alike.index_add(1, pairs.document_X, near_PX.float()) > 0
+            near_PM |= _holds_for_any(near_PX, pairs.document_X, len(document_MD))
         return near_PM
 
     @torch.no_grad()

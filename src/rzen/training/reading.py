@@ -54,15 +54,20 @@ class Rows(Dataset[Row | FailedRow]):
         except RzenError as error:
             return FailedRow(name=name, reason=str(error))
 
+    def taken(self, example: Example) -> tuple[Sequence[Content], Sequence[Content]]:
+        """The positives and the hard negatives that are trained with."""
+        return example.positives[: self.positives], example.negatives[: self.hard_negatives]
+
     def _row(self, example: Example, name: str, part: int) -> Row:
+        answers, others = self.taken(example)
         query = self._prepared(example.query, "query", example.instruction)
         documents: dict[str, Prepared] = {}
         told = example.document_instruction
-        for content in example.positives[: self.positives]:
+        for content in answers:
             documents[self.key(content, told)] = self._prepared(content, "document", told)
         positives = len(documents)
         lost = []
-        for content in example.negatives[: self.hard_negatives]:
+        for content in others:
             try:
                 ready = self._prepared(content, "document", told)
             except RzenError as error:

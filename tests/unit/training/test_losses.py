@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from rzen.training.losses import FalseNegatives, info_nce
+from saved_tensors import saved_tensors
 
 RULES: tuple[FalseNegatives | None, ...] = ("document", "margin", "both-sides", None)
 
@@ -381,13 +382,7 @@ def test_a_large_batch_keeps_no_matrix_of_cosines(monkeypatch: pytest.MonkeyPatc
     cells = 1 << 14
     monkeypatch.setattr("rzen.training.losses.BLOCK_CELLS", cells)
     query, document = (unit(512, 8, seed=each).float().requires_grad_() for each in (1, 2))
-    kept: dict[int, int] = {}
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    with saved_tensors() as kept:
         out = info_nce(query, document, torch.arange(512), 0.05)
     assert sum(kept.values()) < 4 * cells
     out.loss.backward()

@@ -20,6 +20,7 @@ from rzen.training.backbone import Backbone, Prepared
 from rzen.training.batch import FailedRow, Row
 from rzen.training.feeding import rows_of
 from rzen.training.planning.typical import TypicalRows
+from rzen.training.reading import Rows
 from rzen.training.settings import StageSettings
 from rzen.types import Content, Frames, Text
 
@@ -133,25 +134,20 @@ class Sampler:
             found[source, row] = lengths
             seconds += took
             reasons += [reason] * bool(reason)
-        whole = self._whole(mixture, group, stage, list(found), seconds)
+        whole = self._whole(rows, group, list(found), seconds)
         return Sampled(rows=found, seconds=seconds, whole_seconds=whole, reasons=tuple(reasons[:3]))
 
     def _whole(
-        self,
-        mixture: Mixture,
-        group: GroupRows,
-        stage: StageSettings,
-        sampled: Sequence[tuple[int, int]],
-        seconds: float,
+        self, rows: Rows, group: GroupRows, sampled: Sequence[tuple[int, int]], seconds: float
     ) -> float:
         if not self.backbone.keeps_prepared:
             return math.inf
         generator = np.random.default_rng([self.seed, len(group), 1])
         some = generator.permutation(len(group))[:_LISTED]
         addresses = zip(group.source_N[some].tolist(), group.row_N[some].tolist(), strict=True)
-        own = _parts(mixture, stage, sampled)
         share = len(group) / max(1, len(some))
-        return seconds * share * len(_parts(mixture, stage, addresses)) / max(1, len(own))
+        own, whole = _parts(rows, sampled), _parts(rows, addresses)
+        return seconds * share * len(whole) / max(1, len(own))
 
 
 def length_of(prepared: Prepared) -> Length:
@@ -170,21 +166,16 @@ def length_of(prepared: Prepared) -> Length:
     return Length(prepared.tokens, prepared.tokens if is_chat else 0, (prepared.tokens,), size)
 
 
-def _parts(
-    mixture: Mixture, stage: StageSettings, addresses: Iterable[tuple[int, int]]
-) -> set[int]:
+def _parts(rows: Rows, addresses: Iterable[tuple[int, int]]) -> set[int]:
     """Keys of the distinct texts, pictures, pages and clips of rows."""
     found: set[int] = set()
     for source, row in addresses:
         try:
-            example = mixture.example(source, row)
+            example = rows.example(source, row)
         except RzenError:
             continue
-        contents = (
-            example.query,
-            *example.positives[: stage.batch.positives],
-            *example.negatives[: stage.batch.hard_negatives],
-        )
+        positives, negatives = rows.taken(example)
+        contents = (example.query, *positives, *negatives)
         found |= {content_key(Content(part)) for each in contents for part in each.parts}
     return found
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -20,6 +19,7 @@ from rzen.training.planning.network import NetworkFacts, facts_of
 from rzen.training.planning.work import ChunkCost, chunk_cost
 from rzen.training.settings import LookSettings, LoraSettings, NetworkSettings
 from rzen.types import Content, Frames, Image, Text, Video
+from saved_tensors import saved_tensors
 from small_models import bert, clip
 
 pytestmark = [pytest.mark.filterwarnings(each) for each in PEFT_WARNINGS]
@@ -101,14 +101,7 @@ def test_kept_bytes_are_those_that_autograd_saves(counted: Counted) -> None:
 
 def saved_bytes(counted: Counted) -> int:
     """Of tensors that a forward pass keeps for the way back, weights left out."""
-    kept: dict[int, int] = {}
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    with saved_tensors() as kept:
         vectors = counted.backbone.encode(counted.prepared)
     weights = {each.untyped_storage().data_ptr() for each in counted.backbone.network.parameters()}
     del vectors
