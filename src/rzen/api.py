@@ -25,9 +25,11 @@ from rzen.ingest.report import Report
 from rzen.protocols import Encoder, Explainer, Generator, Reranker
 from rzen.rag import generators
 from rzen.rag.answer import answer
-from rzen.rag.context import readable_first
+from rzen.rag.context import Beside, readable_first, shown_part
 from rzen.search.compose import query_vector
 from rzen.search.duplicates import DuplicateGroup
+from rzen.search.hits import hit as as_hit
+from rzen.search.lists import records_by_rowid
 from rzen.search.query import MediaInput, Query, build_query
 from rzen.search.searcher import Mode, Searcher
 from rzen.types import (
@@ -35,10 +37,6 @@ from rzen.types import (
     Content,
     Explanation,
     Hit,
-    Image,
-    Page,
-    Part,
-    Video,
 )
 
 
@@ -213,7 +211,11 @@ class Index:
                 "the vision-language models that rzen runs itself (RzenEmbed, Qwen3-VL-Embedding "
                 "and their like) can"
             )
-        part = _shown_part(hit)
+        if hit.modality == "text":
+            raise UsageError(
+                f"{hit.uri} is a text and has no map: only pictures, pages and videos are explained"
+            )
+        part = shown_part(hit)
         fingerprint.check(self.catalog, encoder)
         if isinstance(query, str):
             query = build_query(query)
@@ -237,6 +239,7 @@ class Index:
         question: str,
         *,
         generator: str | Generator | None = None,
+        fusion: str | None = None,
         filters: Filters | None = None,
         k: int | None = None,
         on_text: Callable[[str], None] | None = None,
@@ -246,6 +249,7 @@ class Index:
         Args:
             question: in words.
             generator: its name, or one that is made already; ``None`` takes the settings'.
+            fusion: how evidence enters what a language model writes; ``None`` takes the settings'.
             filters: which records may be cited.
             k: how many pieces of evidence.
             on_text: told of the answer sentence by sentence, each after its check.
@@ -256,11 +260,46 @@ class Index:
         if not question.strip():
             raise UsageError('the question is empty: ask something, as in `rzen ask "who ...?"`')
         ask = self.settings.ask
+        if fusion is not None:
+            ask = ask.model_copy(update={"fusion": fusion})
         if generator is None or isinstance(generator, str):
-            generator = generators.create(generator or ask.generator, ask, encoder=self.encoder)
+            generator = generators.create(
+                generator or ask.generator,
+                ask,
+                encoder=self.encoder,
+                device=self.settings.device,
+                model=self.settings.model,
+            )
         k = k or ask.k
-        hits = readable_first(self.search(question, k=2 * k, filters=filters, group=False))[:k]
-        return answer(question, hits, generator, ask, encoder=self.encoder, on_text=on_text)
+        hits = self.search(question, k=2 * k, filters=filters, group=False)
+        if not generator.wants:
+            hits = readable_first(hits)
+        return answer(
+            question,
+            hits[:k],
+            generator,
+            ask,
+            encoder=self.encoder,
+            index=self,
+            on_text=on_text,
+        )
+
+    def beside(self, hit: Hit) -> Beside:
+        """What lies directly before and behind a hit in its file: a page, a passage, a scene."""
+        around = self.catalog.around(hit.id)
+        return Beside(self._neighbour(around.before, hit), self._neighbour(around.after, hit))
+
+    def vectors(self, hits: Sequence[Hit]) -> list[NDArray[np.float32] | None]:
+        """The stored vector of each hit, (D,); ``None`` where it is gone from the index."""
+        rowids = [self.catalog.around(hit.id).own for hit in hits]
+        known = [rowid for rowid in rowids if rowid is not None]
+        found = records_by_rowid(self.catalog, known, vectors=True, previews=False)
+        return [found[rowid].vector if rowid in found else None for rowid in rowids]
+
+    def _neighbour(self, rowid: int | None, hit: Hit) -> Hit | None:
+        found = records_by_rowid(self.catalog, [] if rowid is None else [rowid])
+        # Less than the hit it stands beside: it was not found itself.
+        return next((as_hit(each, hit.score / 2) for each in found.values()), None)
 
     def remove(self, path: str | Path | Iterable[str | Path]) -> int:
         """Takes files, or all files under folders, out of the index; the files stay on disk.
@@ -386,24 +425,3 @@ class Index:
             fingerprint.check(self.catalog, self.encoder)
             self._searcher.encoder = self.encoder
         return self._searcher
-
-
-def _shown_part(hit: Hit) -> Part:
-    """What a hit shows.
-
-    Raises:
-        UsageError: if it is a text.
-    """
-    path = Path(hit.uri)
-    match hit.modality:
-        case "image":
-            return Image(path)
-        case "page":
-            # Its text is known, and reading a scan again takes seconds.
-            return Page(path, hit.page or 1, hit.text)
-        case "video":
-            return Video(path, hit.t_start, hit.t_end)
-        case "text":
-            raise UsageError(
-                f"{hit.uri} is a text and has no map: only pictures, pages and videos are explained"
-            )

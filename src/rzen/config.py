@@ -84,10 +84,24 @@ class SearchSettings(_Section):
 class AskSettings(_Section):
     """How answers are made."""
 
-    generator: str = Field("extractive", description="extractive, or an http(s) chat endpoint")
+    generator: str = Field(
+        "extractive",
+        description="extractive, smollm2, a GGUF file, a model's folder or name, or an address",
+    )
     model: str = Field("", description="the model's name at the endpoint")
+    sees: bool = Field(False, description="whether the endpoint's model takes pictures")
+    fusion: str = Field(
+        "context", description="context, marginal, projector, or several joined by +"
+    )
+    projector: Path | None = Field(None, description="folder of a trained projector")
+    temperature: float = Field(1.0, gt=0, description="of p(document | question), for marginal")
     k: int = Field(8, gt=0, description="pieces of evidence")
-    context_chars: int = Field(12_000, gt=0, description="characters of evidence, at most")
+    context_tokens: int = Field(3_000, gt=0, description="tokens of evidence, at most")
+    context_pixels: int = Field(
+        2_000_000, gt=0, description="pixels of all pictures in a prompt, at most"
+    )
+    frames: int = Field(4, gt=0, description="frames of a video in a prompt, at most")
+    answer_tokens: int = Field(512, gt=0, description="tokens of an answer, at most")
 
 
 class Settings(_Section):

@@ -54,3 +54,7 @@ class FingerprintError(CatalogError):
 
 class DataError(RzenError):
     """A data set, a predictions file or a score file cannot be read, built or compared."""
+
+
+class GeneratorError(RzenError):
+    """A language model cannot be loaded, or cannot answer what it was asked."""

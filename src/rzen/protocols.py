@@ -1,7 +1,7 @@
 """The seams: what an encoder, a vector store, a generator, a reranker and an explainer offer."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from rzen.types import (
     MediaBudget,
     Modality,
     Role,
+    Turn,
     Vectors,
 )
 
@@ -99,8 +100,22 @@ class Generator(Protocol):
     def name(self) -> str:
         """What users call it."""
 
-    def generate(self, question: str, evidence: Sequence[Evidence]) -> Iterator[str]:
+    @property
+    def wants(self) -> frozenset[Literal["frames", "vectors"]]:
+        """What of the evidence it can use beside its texts."""
+
+    def count(self, text: str) -> int:
+        """Tokens of a text, as the budget of evidence counts them."""
+
+    def generate(
+        self, question: str, evidence: Sequence[Evidence], history: Sequence[Turn] = ()
+    ) -> Iterator[str]:
         """Yields the answer's text in pieces; its sentences carry ``[n]``.
+
+        Args:
+            question: as asked.
+            evidence: what it may go by.
+            history: what was asked and answered before, oldest first.
 
         Raises:
             RzenError: if the model cannot be reached or refuses.

@@ -233,7 +233,7 @@ class Hit:
     others: tuple["Hit", ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evidence:
     """One numbered piece of what was retrieved, as a generator sees it.
 
@@ -241,11 +241,28 @@ class Evidence:
         number: counted from 1.
         hit: what was found.
         text: what may be quoted: a passage, or a page's text cut to the budget; empty for pictures.
+        frames: its picture, its page or some frames of its video, for a generator that sees.
+        vector: (D,) float32, the item's own in the index; ``None`` where nobody asked for it.
     """
 
     number: int
     hit: Hit
     text: str
+    frames: Frames | None = None
+    vector: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A question that was asked before, and its answer.
+
+    Attributes:
+        question: as asked.
+        answer: its text.
+    """
+
+    question: str
+    answer: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from rzen.cli import (
     encoders,
     evaluation,
     export,
+    generators,
     index,
     listing,
     output,
@@ -77,6 +78,7 @@ app = typer.Typer(
 for name, verb in VERBS.items():
     app.command(name)(verb)
 app.add_typer(evaluation.app, name="eval")
+app.add_typer(generators.app, name="generators")
 
 
 def _version(value: bool) -> None:

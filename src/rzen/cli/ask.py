@@ -30,7 +30,15 @@ def run(  # noqa: PLR0913 (one parameter an option)
         str | None,
         typer.Option(
             "--generator",
-            help="extractive (quotes, no model), or the address of an OpenAI-compatible endpoint.",
+            help="Who writes: extractive (quotes, no model), smollm2, a GGUF file, a model's "
+            "folder or hub name, or the address of an OpenAI-compatible endpoint.",
+        ),
+    ] = None,
+    fusion: Annotated[
+        str | None,
+        typer.Option(
+            "--fusion",
+            help="How evidence enters: context, marginal, projector, or several joined by +.",
         ),
     ] = None,
     k: CountOption = None,
@@ -51,7 +59,7 @@ def run(  # noqa: PLR0913 (one parameter an option)
 
     filters = build_filters(modality, path, after, before, where)
     with open_index(index, settings, encoder) as opened:
-        answer = opened.ask(question, generator=generator, filters=filters, k=k)
+        answer = opened.ask(question, generator=generator, fusion=fusion, filters=filters, k=k)
     if html or open_page:
         show_page(html, open_page, heading=question, answer=answer)
     if json:

@@ -22,6 +22,7 @@ from rzen.index import changes, reading, rows, schema
 from rzen.index import filters as conditions
 from rzen.index.filters import Filters
 from rzen.index.lock import Holder, WriterLock
+from rzen.index.reading import Around as Around
 from rzen.index.reading import Columns as Columns
 from rzen.index.reading import Counts as Counts
 from rzen.index.reading import FileRow as FileRow
@@ -332,6 +333,11 @@ class Catalog:
         """The row numbers of a file's records, in the file's order; empty if it has none."""
         with self.snapshot() as connection:
             return reading.rowids_of(connection, path)
+
+    def around(self, record_id: str) -> Around:
+        """The row numbers of a record and of its neighbours in its file."""
+        with self.snapshot() as connection:
+            return reading.around(connection, record_id)
 
     def search_text(self, query: str, k: int, filters: Filters) -> list[tuple[int, float]]:
         """The records whose words fit a query best.

@@ -149,6 +149,34 @@ def rowids_of(connection: sqlite3.Connection, path: str) -> list[int]:
     return [int(rowid) for (rowid,) in found]
 
 
+class Around(NamedTuple):
+    """Row numbers of a record and of those directly before and behind it in its file."""
+
+    before: int | None = None
+    own: int | None = None
+    after: int | None = None
+
+
+def around(connection: sqlite3.Connection, record_id: str) -> Around:
+    """A record and its neighbours by its id; all ``None`` if it is not there."""
+    content, _, key = record_id.partition(":")
+    found = connection.execute(
+        "SELECT r.content, r.ordinal FROM contents AS c JOIN records AS r ON r.content = c.id "
+        "WHERE c.hash = ? AND r.key = ?",
+        [content, key],
+    ).fetchone()
+    if found is None:
+        return Around()
+    number, ordinal = found
+    rows_by_ordinal = dict(
+        connection.execute(
+            "SELECT ordinal, id FROM records WHERE content = ? AND ordinal BETWEEN ? AND ?",
+            [number, ordinal - 1, ordinal + 1],
+        )
+    )
+    return Around(*(rows_by_ordinal.get(ordinal + step) for step in (-1, 0, 1)))
+
+
 def search_text(
     connection: sqlite3.Connection, query: str, k: int, filters: Filters
 ) -> list[tuple[int, float]]:

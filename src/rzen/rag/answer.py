@@ -1,21 +1,38 @@
 """A question and hits to an answer whose citations were checked."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rzen.config import AskSettings
 from rzen.protocols import Encoder, Generator
 from rzen.rag import context
 from rzen.rag.citations import NOT_FOUND, Checker
-from rzen.types import Answer, Hit
+from rzen.types import Answer, Evidence, Hit, Turn
 
 
-def answer(
+class Surroundings(Protocol):
+    """What an index knows of a hit beside what the search told."""
+
+    def beside(self, hit: Hit) -> context.Beside:
+        """What lies before and behind it in its file."""
+
+    def vectors(self, hits: Sequence[Hit]) -> Sequence[NDArray[np.float32] | None]:
+        """The stored vector of each hit, (D,)."""
+
+
+def answer(  # noqa: PLR0913 (what an answer is made of)
     question: str,
     hits: Sequence[Hit],
     generator: Generator,
     settings: AskSettings,
     *,
     encoder: Encoder | None = None,
+    index: Surroundings | None = None,
+    history: Sequence[Turn] = (),
     on_text: Callable[[str], None] | None = None,
 ) -> Answer:
     """Gathers evidence, lets a generator write, and keeps what the evidence bears out.
@@ -26,13 +43,15 @@ def answer(
         generator: writes from the evidence; not asked where there is none.
         settings: how much evidence.
         encoder: helps to cut long texts to what the question is about.
+        index: where the hits come from; without it, hits have no neighbours and no vectors.
+        history: what was asked and answered before, oldest first.
         on_text: told of the answer sentence by sentence as it is written, each after its check:
             what it was told of, joined, is the answer's text.
 
     Raises:
         RzenError: if the generator cannot be reached or refuses.
     """
-    evidence = context.gather(hits, settings.context_chars, question, encoder)
+    evidence, remarks = _gathered(question, hits, generator, settings, encoder, index)
     checker = Checker(evidence)
     told: list[str] = []
 
@@ -42,7 +61,7 @@ def answer(
             on_text(text)
 
     if evidence:
-        for piece in generator.generate(question, evidence):
+        for piece in generator.generate(question, evidence, history):
             for text in checker.feed(piece):
                 tell(text)
         for text in checker.finish():
@@ -50,13 +69,13 @@ def answer(
     if not told:
         tell(NOT_FOUND)
     checked = checker.checked("".join(told))
-    warnings = list(checked.warnings)
+    warnings = [*remarks, *checked.warnings]
     if NOT_FOUND in checked.text:
         reason = (
             "nothing was found" if not evidence else "the evidence does not answer the question"
         )
         warnings.insert(0, f"no answer: {reason}; ask in other words, or index more files")
-    elif not any(one.text for one in evidence):
+    elif not any(one.text for one in evidence) and not generator.wants:
         warnings.insert(0, "none of what was found has a text, so only names could be cited")
     return Answer(
         question=question,
@@ -66,3 +85,27 @@ def answer(
         warnings=tuple(warnings),
         generator=generator.name,
     )
+
+
+def _gathered(
+    question: str,
+    hits: Sequence[Hit],
+    generator: Generator,
+    settings: AskSettings,
+    encoder: Encoder | None,
+    index: Surroundings | None,
+) -> context.Gathered:
+    budget = context.Budget(
+        tokens=settings.context_tokens,
+        count=generator.count,
+        pixels=settings.context_pixels if "frames" in generator.wants else 0,
+        frames=settings.frames,
+    )
+    found = context.gather(hits, budget, question, encoder, index.beside if index else None)
+    if index is None or "vectors" not in generator.wants:
+        return found
+    vectors = index.vectors([one.hit for one in found.evidence])
+    evidence: list[Evidence] = [
+        replace(one, vector=vector) for one, vector in zip(found.evidence, vectors, strict=True)
+    ]
+    return found._replace(evidence=evidence)

@@ -1,28 +1,34 @@
-"""Answers from any OpenAI-compatible chat endpoint."""
+"""Language models behind any OpenAI-compatible chat endpoint."""
 
+import base64
 import codecs
 import http.client
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rzen.endpoint import OPENAI, Endpoint, message_in
 from rzen.errors import UsageError
-from rzen.rag.prompt import messages
-from rzen.types import Evidence
+from rzen.media import preview
+from rzen.rag.language_model import Message, guessed_tokens
+from rzen.types import Frames
 
 _LINE_BYTES = 1 << 20
 _ANSWER_CHARS = 20_000
 
 
-class ChatGenerator:
+class ChatModel:
     """Writes with a model behind ``{base_url}/chat/completions``, streaming.
 
-    Pictures are not sent yet: the model sees the texts of the evidence and the names of the rest.
+    Pictures go along as JPEG where the user says that the model sees.
 
     Args:
         base_url: such as ``https://api.openai.com/v1`` or ``http://localhost:8000/v1``.
         model: its name at the endpoint.
+        sees: whether pictures are sent.
         sleep: waits between attempts; tests hand in their own.
 
     Raises:
@@ -30,8 +36,15 @@ class ChatGenerator:
             would travel in clear to another machine.
     """
 
+    is_small = False  # nobody knows
+
     def __init__(
-        self, base_url: str, model: str, *, sleep: Callable[[float], None] = time.sleep
+        self,
+        base_url: str,
+        model: str,
+        *,
+        sees: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if not model:
             raise UsageError(
@@ -45,14 +58,20 @@ class ChatGenerator:
             sleep=sleep,
         )
         self._model = model
+        self.sees = sees
+        self.window = None
 
     @property
     def name(self) -> str:
         """The model and its host."""
         return f"{self._model} at {self._endpoint.host}"
 
-    def generate(self, question: str, evidence: Sequence[Evidence]) -> Iterator[str]:
-        """See :class:`rzen.protocols.Generator`.
+    def count(self, text: str) -> int:
+        """See :class:`rzen.rag.language_model.LanguageModel`."""
+        return guessed_tokens(text)
+
+    def write(self, messages: Sequence[Message], *, max_tokens: int) -> Iterator[str]:
+        """See :class:`rzen.rag.language_model.LanguageModel`.
 
         Raises:
             EndpointError: if the endpoint cannot be reached, refuses, or breaks off.
@@ -62,8 +81,9 @@ class ChatGenerator:
         utf16 = codecs.getincrementaldecoder("utf-16-le")("replace")
         body = {
             "model": self._model,
-            "messages": messages(question, evidence),
+            "messages": [_document(each) for each in messages],
             "stream": True,
+            "max_tokens": max_tokens,
             "temperature": 0,
         }
         with self._endpoint.stream("/chat/completions", body) as response:
@@ -113,3 +133,26 @@ class ChatGenerator:
                 "sent no answer in the form of chat completions: check the address"
             ) from None
         return (text if isinstance(text, str) else ""), ends
+
+
+def _document(message: Message) -> dict[str, Any]:
+    """A message as the endpoint takes it: a text, or parts where pictures are among them."""
+    if all(isinstance(part, str) for part in message.parts):
+        return {"role": message.speaker, "content": message.text}
+    parts: list[dict[str, Any]] = []
+    for part in message.parts:
+        if isinstance(part, str):
+            parts.append({"type": "text", "text": part})
+        elif isinstance(part, Frames):
+            parts += [_picture(pixels) for pixels in part.pixels]
+        else:
+            raise UsageError(
+                "the fusion projector needs a model in this process: name a model of transformers "
+                "(a folder, a name on the hub, or smollm2), not an endpoint"
+            )
+    return {"role": message.speaker, "content": parts}
+
+
+def _picture(pixels: NDArray[np.uint8]) -> dict[str, Any]:
+    data = base64.b64encode(preview.jpeg(pixels, max(pixels.shape[:2]))).decode("ascii")
+    return {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{data}"}}

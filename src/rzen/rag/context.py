@@ -1,71 +1,237 @@
-"""Hits to numbered evidence within a budget of characters."""
+"""Hits to numbered evidence within a budget of tokens and pixels."""
 
-from collections.abc import Sequence
-from pathlib import PurePath
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import NamedTuple
 
 import numpy as np
 
+from rzen import media
+from rzen.config import Limits
+from rzen.errors import RzenError
 from rzen.protocols import Encoder
 from rzen.rag import sentences
-from rzen.types import Content, Evidence, Hit, Text
+from rzen.rag.language_model import cut_to
+from rzen.types import (
+    Content,
+    Evidence,
+    Frames,
+    Hit,
+    Image,
+    MediaBudget,
+    Page,
+    Part,
+    Text,
+    Video,
+)
 
 LARGEST_SHARE = 4
 """A single hit gets no more than this fraction (one in four) of the budget if there are others."""
-LEAST_CHARS = 200
+LEAST_TOKENS = 50
 """A text that is cut to less than this is left out."""
+LEAST_PIXELS = 50_000
+"""A picture that would be shown smaller than this is left out."""
+LEAST_GAIN = 0.25
+"""Share of the question's words that a neighbour has and its hit has not, for it to come along."""
 
 _SAME_SPAN = 0.6  # share of a passage that other evidence shows already
 _SAME_WORDS = 0.9
-_ENCODED_SENTENCES = 64  # of one text; scoring them must not take longer than the search
+_ENCODED_SENTENCES = 16  # of one text; scoring them must not take longer than the search
+_WITH_NEIGHBOURS = 3  # hits whose neighbours are looked at
+_BEFORE = frozenset({"before", "previous", "previously", "earlier", "prior"})
+_AFTER = frozenset({"after", "afterwards", "next", "then", "later", "following", "continue"})
+_ENDS = frozenset('.!?:;\u2026\u3002\uff01\uff1f"\u201d)]')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much evidence a generator gets.
+
+    Attributes:
+        tokens: of all texts and descriptions together, at most.
+        count: tokens of a text.
+        pixels: of all pictures together, at most; 0 for a generator that does not see.
+        frames: of one video, at most.
+    """
+
+    tokens: int
+    count: Callable[[str], int]
+    pixels: int = 0
+    frames: int = 4
+
+
+class Gathered(NamedTuple):
+    """Evidence numbered from 1, and what the reader should know of it."""
+
+    evidence: list[Evidence]
+    warnings: list[str]
+
+
+class Beside(NamedTuple):
+    """What lies before and behind a hit in its file, where something does."""
+
+    before: Hit | None
+    after: Hit | None
 
 
 def gather(
     hits: Sequence[Hit],
-    max_chars: int,
+    budget: Budget,
     question: str = "",
     encoder: Encoder | None = None,
-) -> list[Evidence]:
+    beside: Callable[[Hit], Beside] | None = None,
+) -> Gathered:
     """Chooses what a generator gets to see.
 
     Further hits in the same file (``Hit.others``) count as hits of their own. What repeats earlier
     evidence is left out. A long text is cut to the run of sentences that fits the question best.
     Pictures and videos without a text come with an empty one; :func:`describe` says what they are.
+    What lies beside a hit in its file comes along behind it where it helps: it has words of the
+    question that the hit has not, the hit breaks off in a sentence, or the question asks what was
+    before or after a stretch of video.
 
     Args:
         hits: best first.
-        max_chars: length of all texts and descriptions together, at most.
+        budget: what all of it may take.
         question: what the cut looks for; without one it takes the beginning.
         encoder: finds the sentences that fit in other words than the question's, too.
-
-    Returns:
-        evidence numbered from 1 in the order of the scores.
+        beside: the neighbours of a hit.
     """
     flat = [one for hit in hits for one in (hit, *hit.others)]
     flat.sort(key=lambda hit: -hit.score)
-    share = max_chars if len(flat) < 2 else max(max_chars // LARGEST_SHARE, LEAST_CHARS)
-    chosen: list[Evidence] = []
-    left = max_chars
+    picked = _Picked(budget, share=_share(budget, len(flat)), question=question, encoder=encoder)
     for hit in flat:
-        if _repeats(hit, chosen):
+        picked.take(hit)
+    if beside is not None:
+        for one in picked.chosen[:_WITH_NEIGHBOURS]:
+            for neighbour in _helpful(one.hit, beside(one.hit), question):
+                picked.take(neighbour, behind=one)
+    warnings: list[str] = []
+    if budget.pixels:
+        _show(picked.chosen, budget, warnings)
+    evidence = [replace(one, number=place) for place, one in enumerate(picked.chosen, 1)]
+    return Gathered(evidence, warnings)
+
+
+class _Picked:
+    """Evidence that was chosen so far, and what is left of the budget."""
+
+    def __init__(
+        self, budget: Budget, *, share: int, question: str, encoder: Encoder | None
+    ) -> None:
+        self.chosen: list[Evidence] = []
+        self._budget, self._share = budget, share
+        self._question, self._encoder = question, encoder
+        self._left = budget.tokens
+
+    def take(self, hit: Hit, *, behind: Evidence | None = None) -> None:
+        """Takes a hit if it says something new and there is room for it."""
+        if _repeats(hit, self.chosen):
+            return
+        text, tokens = self._fitted(hit.text.strip(), min(self._share, self._left))
+        if hit.text.strip() and not text:
+            return
+        cost = tokens + self._budget.count(describe(hit))
+        if cost > self._left:
+            return
+        self._left -= cost
+        place = len(self.chosen) if behind is None else self.chosen.index(behind) + 1
+        self.chosen.insert(place, Evidence(number=0, hit=hit, text=text))
+
+    def _fitted(self, text: str, room: int) -> tuple[str, int]:
+        """A text as it fits, and its tokens; empty if hardly any of it does."""
+        count = self._budget.count
+        has = count(text) if text else 0
+        if has <= room:
+            return text, has
+        if room < LEAST_TOKENS:
+            return "", 0
+        chars = max(1, int(len(text) * room / has))
+        text = cut_to(_best_run(text, chars, self._question, self._encoder), room, count)
+        return text, count(text)
+
+
+def _share(budget: Budget, hits: int) -> int:
+    if hits < 2:
+        return budget.tokens
+    return max(budget.tokens // LARGEST_SHARE, LEAST_TOKENS)
+
+
+def _helpful(hit: Hit, beside: Beside, question: str) -> list[Hit]:
+    """Those of the neighbours that help to answer, the one before first."""
+    asked = set(sentences.words(question))
+    plain = set(question.lower().replace("?", " ").split())
+    own = set(sentences.words(hit.text))
+    text = hit.text.rstrip()
+    found = []
+    for neighbour, words, breaks_off in (
+        (beside.before, _BEFORE, bool(text) and text.lstrip()[0].islower()),
+        (beside.after, _AFTER, bool(text) and text[-1] not in _ENDS),
+    ):
+        if neighbour is None:
             continue
-        text = hit.text.strip()
-        room = min(share, left)
-        if len(text) > room:
-            text = _best_run(text, room, question, encoder) if room >= LEAST_CHARS else ""
-            if not text:
-                continue
-        cost = len(text) or len(describe(hit))
-        if cost > left:
+        gained = (asked - own) & set(sentences.words(neighbour.text))
+        in_time = hit.modality == "video" and bool(plain & words)
+        if breaks_off or in_time or (asked and len(gained) >= LEAST_GAIN * len(asked)):
+            found.append(neighbour)
+    return found
+
+
+def _show(chosen: list[Evidence], budget: Budget, warnings: list[str]) -> None:
+    """Opens the pictures of the evidence, each as large as its share of the budget allows."""
+    seen = [place for place, one in enumerate(chosen) if one.hit.modality != "text"]
+    seen = seen[: max(1, budget.pixels // LEAST_PIXELS)]
+    if not seen:
+        return
+    share = budget.pixels // len(seen)
+    frames = max(1, min(budget.frames, share // LEAST_PIXELS))
+    size = MediaBudget(
+        image_pixels=share,
+        page_pixels=share,
+        frame_pixels=share // frames,
+        frames=frames,
+        fps=2.0,
+    )
+    for place in seen:
+        try:
+            opened = media.open(shown_part(chosen[place].hit), budget=size, limits=Limits())
+        except RzenError as error:
+            warnings.append(f"a picture could not be shown to the model: {error}")
             continue
-        left -= cost
-        chosen.append(Evidence(number=len(chosen) + 1, hit=hit, text=text))
-    return chosen
+        chosen[place] = replace(chosen[place], frames=_few(opened.frames, frames))
+
+
+def _few(frames: Frames | None, most: int) -> Frames | None:
+    """So many frames at most, evenly over the time."""
+    if frames is None or len(frames.pixels) <= most:
+        return frames
+    places = np.linspace(0, len(frames.pixels) - 1, most).round().astype(int)
+    return Frames(
+        pixels=tuple(frames.pixels[place] for place in places),
+        times=tuple(frames.times[place] for place in places) if frames.times else (),
+    )
+
+
+def shown_part(hit: Hit) -> Part:
+    """What a hit shows: its picture, page, or stretch of video; a text as it is."""
+    path = Path(hit.uri)
+    match hit.modality:
+        case "image":
+            return Image(path)
+        case "page":
+            # Its text is known, and reading a scan again takes seconds.
+            return Page(path, hit.page or 1, hit.text)
+        case "video":
+            return Video(path, hit.t_start, hit.t_end)
+        case "text":
+            return Text(hit.text)
 
 
 def readable_first(hits: Sequence[Hit]) -> list[Hit]:
     """Hits with a text before those without, each kind in its order.
 
-    No generator here sees pictures yet: one without a text can be named and not read.
+    For a generator that reads texts alone: what has none can be named and not read.
     """
     return sorted(hits, key=lambda hit: not hit.text.strip())
 

@@ -8,6 +8,7 @@ that there is no answer and names what came nearest.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from rzen.protocols import Encoder
 from rzen.rag import sentences
 from rzen.rag.citations import NOT_FOUND, escape
 from rzen.rag.context import describe
-from rzen.types import Content, Evidence, Text
+from rzen.rag.language_model import guessed_tokens
+from rzen.types import Content, Evidence, Text, Turn
 
 SENTENCES = 3
 """Sentences in an answer, at most."""
@@ -51,12 +53,20 @@ class ExtractiveGenerator:
     """
 
     name = "extractive"
+    wants: frozenset[Literal["frames", "vectors"]] = frozenset()
 
     def __init__(self, encoder: Encoder | None = None) -> None:
         self._encoder = encoder
 
-    def generate(self, question: str, evidence: Sequence[Evidence]) -> Iterator[str]:
+    def count(self, text: str) -> int:
+        """See :class:`rzen.protocols.Generator`."""
+        return guessed_tokens(text)
+
+    def generate(
+        self, question: str, evidence: Sequence[Evidence], history: Sequence[Turn] = ()
+    ) -> Iterator[str]:
         """See :class:`rzen.protocols.Generator`; yields one sentence a line."""
+        del history  # a follow-up was made a question of its own before
         candidates = _candidates(question, evidence)
         if self._encoder is not None:
             _add_cosines(question, candidates, self._encoder)

@@ -11,7 +11,8 @@ from rzen.cli import app
 # search --explain: a hit that nobody expected is either a mistake of the encoder's or of the
 # reader's, and only its map tells which. How many hits get one is a setting, not an option.
 SURFACE = {
-    "ask": "after before encoder generator help html index json k modality open path set where",
+    # How evidence enters the generation is what one compares: --fusion.
+    "ask": "after before encoder fusion generator help html index json k modality open path set where",
     "config": "help json set",
     "doctor": "against card encoder help json set",
     "duplicates": "help index json set threshold",
@@ -26,6 +27,8 @@ SURFACE = {
     # A model for others: its template and dtype decide the vectors; where other software cannot
     # give the same ones, nobody gets them unasked.
     "export": "allow-other-positions dtype help json template",
+    "generators": "help json",
+    "generators fetch": "help json",
     "index": "encoder follow-links help hidden index json retry-failed set",
     "list": "failed help index json set",
     "remove": "help index json set",

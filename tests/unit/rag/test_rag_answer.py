@@ -1,5 +1,6 @@
 import re
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from rzen.rag import generators
 from rzen.rag.answer import answer
 from rzen.rag.citations import NOT_FOUND
 from rzen.rag.extractive import ExtractiveGenerator
-from rzen.types import Evidence, Hit
+from rzen.types import Evidence, Hit, Turn
 
 NAMES = list(PASSAGES)
 SETTINGS = AskSettings()
@@ -87,13 +88,19 @@ class Scripted:
     """A generator that says what it was given, in pieces."""
 
     name = "scripted"
+    wants: frozenset[Literal["frames", "vectors"]] = frozenset()
 
     def __init__(self, *pieces: str) -> None:
         self.pieces = pieces
         self.calls = 0
 
-    def generate(self, question: str, evidence: Sequence[Evidence]) -> Iterator[str]:
-        del question, evidence
+    def count(self, text: str) -> int:
+        return len(text)
+
+    def generate(
+        self, question: str, evidence: Sequence[Evidence], history: Sequence[Turn] = ()
+    ) -> Iterator[str]:
+        del question, evidence, history
         self.calls += 1
         yield from self.pieces
 

@@ -5,13 +5,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rzen.encoders.dummy import DummyEncoder
-from rzen.rag.context import describe, gather
-from rzen.types import Hit
+from rzen.protocols import Encoder
+from rzen.rag import context
+from rzen.rag.context import Budget, describe
+from rzen.types import Evidence, Hit
 
 
 def hit(name: str, text: str = "", score: float = 1.0, **more: object) -> Hit:
     whole = Hit(id=name, modality="text", uri=f"/docs/{name}.txt", score=score, text=text)
     return replace(whole, **more)  # type: ignore[arg-type]
+
+
+def gather(
+    hits: list[Hit], chars: int, question: str = "", encoder: Encoder | None = None
+) -> list[Evidence]:
+    """Within a budget whose tokens are characters."""
+    budget = Budget(tokens=chars, count=len)
+    return context.gather(hits, budget, question, encoder).evidence
 
 
 LONG = " ".join(f"Sentence number {n} speaks of nothing much." for n in range(100))
@@ -29,7 +39,7 @@ def test_budget_numbers_and_order(
     """Guards against a budget that is overrun, gaps in the numbers and texts that were altered."""
     hits = [hit(str(at), text, score) for at, (text, score) in enumerate(texts)]
     evidence = gather(hits, max_chars, question)
-    assert sum(len(one.text or describe(one.hit)) for one in evidence) <= max_chars
+    assert sum(len(one.text) + len(describe(one.hit)) for one in evidence) <= max_chars
     assert [one.number for one in evidence] == list(range(1, len(evidence) + 1))
     scores = [one.hit.score for one in evidence]
     assert scores == sorted(scores, reverse=True)

@@ -1,0 +1,126 @@
+"""A prompt for each piece of evidence, and their answers mixed.
+
+p(y | x) = sum over d of p(d | x) p(y | x, d), after RAG (Lewis et al. 2020, arXiv 2005.11401,
+section 2.1), with no training: p(d | x) comes from the scores of the search. Token by token it is
+used to write, over whole answers to choose among candidates.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rzen.rag.fusion.joint import wanted
+from rzen.rag.language_model import LanguageModel, Message
+from rzen.rag.prompt import Form, messages
+from rzen.types import Evidence, Hit, Turn
+
+_LEAST = 1e-6  # of a score: a cosine may be negative
+
+
+@runtime_checkable
+class Ensemble(LanguageModel, Protocol):
+    """A language model that goes on with several conversations as one."""
+
+    def write_mixed(
+        self,
+        dialogues: Sequence[Sequence[Message]],
+        weight_K: NDArray[np.float64],
+        *,
+        max_tokens: int,
+    ) -> Iterator[str]:
+        """One answer to K conversations, from the mixture of their distributions."""
+
+    def log_likelihoods(
+        self, dialogues: Sequence[Sequence[Message]], candidates: Sequence[str]
+    ) -> NDArray[np.float64]:
+        """(K, C) log p(candidate | dialogue)."""
+
+
+def priors(hits: Sequence[Hit], temperature: float = 1.0) -> NDArray[np.float64]:
+    """p(d | x) over hits: their scores to the power of 1 / temperature, made to add up to 1.
+
+    With a calibration a score estimates the probability that the hit is the right one, and
+    temperature 1 takes it at its word; lower ones trust the first hit more, higher ones all alike.
+
+    Returns:
+        (K,) positive weights.
+
+    >>> two = [Hit(id=i, modality="text", uri="", score=s) for i, s in (("a", 0.6), ("b", 0.2))]
+    >>> priors(two).round(2).tolist(), priors(two, 0.5).round(2).tolist()
+    ([0.75, 0.25], [0.9, 0.1])
+    """
+    log_K = np.log(np.maximum([hit.score for hit in hits], _LEAST)) / temperature
+    weight_K = np.exp(log_K - log_K.max())
+    return np.asarray(weight_K / weight_K.sum(), np.float64)
+
+
+class MarginalFusion:
+    """A generator that asks once a piece of evidence, and mixes.
+
+    Args:
+        model: held in this process.
+        form: of each prompt.
+        max_tokens: of an answer, at most.
+        temperature: of p(d | x); see :func:`priors`.
+    """
+
+    def __init__(
+        self,
+        model: Ensemble,
+        form: Form,
+        *,
+        max_tokens: int,
+        temperature: float = 1.0,
+    ) -> None:
+        self.model = model
+        self._form = form
+        self._max_tokens = max_tokens
+        self._temperature = temperature
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+        return self.model.name
+
+    @property
+    def wants(self) -> frozenset[Literal["frames", "vectors"]]:
+        """See :class:`rzen.protocols.Generator`."""
+        return wanted(self._form, sees=self.model.sees)
+
+    def count(self, text: str) -> int:
+        """See :class:`rzen.protocols.Generator`."""
+        return self.model.count(text)
+
+    def generate(
+        self, question: str, evidence: Sequence[Evidence], history: Sequence[Turn] = ()
+    ) -> Iterator[str]:
+        """See :class:`rzen.protocols.Generator`."""
+        return self.model.write_mixed(
+            self._dialogues(question, evidence, history),
+            priors([one.hit for one in evidence], self._temperature),
+            max_tokens=self._max_tokens,
+        )
+
+    def scores(
+        self, question: str, evidence: Sequence[Evidence], candidates: Sequence[str]
+    ) -> NDArray[np.float64]:
+        """Log p(answer | question) of each candidate: RAG-Sequence, the documents summed out.
+
+        Args:
+            question: as asked.
+            evidence: K pieces.
+            candidates: C answers, whole.
+
+        Returns:
+            (C,) logarithms; they add up to no whole, for there are other answers.
+        """
+        log_KC = self.model.log_likelihoods(self._dialogues(question, evidence), candidates)
+        log_K = np.log(priors([one.hit for one in evidence], self._temperature))
+        return np.asarray(np.logaddexp.reduce(log_KC + log_K[:, None], 0), np.float64)
+
+    def _dialogues(
+        self, question: str, evidence: Sequence[Evidence], history: Sequence[Turn] = ()
+    ) -> list[list[Message]]:
+        return [messages(question, [one], history, self._form) for one in evidence]

@@ -1,0 +1,1 @@
+"""Language models of transformers, in this process: the one place of rag that imports torch."""
