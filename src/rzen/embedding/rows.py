@@ -127,13 +127,24 @@ def content_of(row: Row, folder: Path, budget: MediaBudget, limits: Limits) -> C
 def _row(number: int, raw: bytes) -> Row:
     try:
         found = json.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        return Row(number=number, id=str(number), line=None, error=f"no JSON object: {error}")
+    return parsed_row(number, found)
+
+
+def parsed_row(number: int, found: object) -> Row:
+    """A row from what its line holds; one that cannot be read has an error.
+
+    Args:
+        number: of the line.
+        found: the line as JSON.
+    """
+    try:
         line = _Line.model_validate(found)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"][:1])) or "the line"
         return Row(number=number, id=str(number), line=None, error=_said(where, str(first["msg"])))
-    except (ValueError, RecursionError) as error:
-        return Row(number=number, id=str(number), line=None, error=f"no JSON object: {error}")
     return Row(number=number, id=str(number if line.id is None else line.id), line=line)
 
 

@@ -1,6 +1,6 @@
 """Hits to numbered evidence within a budget of tokens and pixels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from rzen.types import (
     Hit,
     Image,
     MediaBudget,
+    Modality,
     Page,
     Part,
     Text,
@@ -34,6 +35,14 @@ LEAST_PIXELS = 50_000
 """A picture that would be shown smaller than this is left out."""
 LEAST_GAIN = 0.25
 """Share of the question's words that a neighbour has and its hit has not, for it to come along."""
+
+KINDS: Mapping[Modality, str] = {
+    "image": "picture",
+    "text": "text",
+    "page": "document",
+    "video": "video",
+}
+"""What a modality is called in a prompt."""
 
 _SAME_SPAN = 0.6  # share of a passage that other evidence shows already
 _SAME_WORDS = 0.9
@@ -245,8 +254,7 @@ def describe(hit: Hit) -> str:
     name = PurePath(hit.uri).name or hit.id
     # A file's name may hold line breaks; it must not look like text around it.
     name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
-    kind = {"image": "picture", "text": "text", "page": "document", "video": "video"}[hit.modality]
-    parts = [f"{kind} {name}"]
+    parts = [f"{KINDS[hit.modality]} {name}"]
     if hit.page is not None:
         parts.append(f"page {hit.page}")
     if hit.t_start is not None and hit.t_end is not None:

@@ -2,6 +2,7 @@
 
 import difflib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rzen.config import AskSettings, ModelSettings
 from rzen.encoders.model_source import HUB_NAME, ModelSource
@@ -12,6 +13,9 @@ from rzen.rag import fetched, fusion
 from rzen.rag.chat import ChatModel
 from rzen.rag.extractive import ExtractiveGenerator
 from rzen.rag.language_model import LanguageModel
+
+if TYPE_CHECKING:
+    from rzen.rag.local.model import LocalModel
 
 EXTRACTIVE = "extractive"
 
@@ -48,9 +52,11 @@ def create(
             )
         return ExtractiveGenerator(encoder)
     in_process = bool(fusion.parts_of(settings.fusion) & {"marginal", "projector"})
-    made = language_model(
-        name, settings, in_process=in_process, device=device, model=model or ModelSettings()
-    )
+    model = model or ModelSettings()
+    if "projector" in fusion.parts_of(settings.fusion):
+        made = _projecting(name, settings, encoder, device=device, model=model)
+    else:
+        made = language_model(name, settings, in_process=in_process, device=device, model=model)
     return fusion.create(
         settings.fusion,
         made,
@@ -79,6 +85,22 @@ def language_model(
         from rzen.rag.gguf import GgufModel  # noqa: PLC0415
 
         return GgufModel(file, name)
+    return local_model(name, device=device, model=model)
+
+
+def local_model(name: str, *, device: str, model: ModelSettings) -> "LocalModel":
+    """Loads a model of transformers, or a GGUF file through transformers.
+
+    Args:
+        name: as in :func:`create`.
+        device: where it runs.
+        model: how a checkpoint is loaded.
+
+    Raises:
+        UsageError: if there is none of that name.
+        GeneratorError: if it cannot be loaded.
+    """
+    file = _gguf_file(name)
     if file is None and not (_is_folder(name) or HUB_NAME.fullmatch(name)):
         raise UsageError(_unknown(name))
     from rzen.rag.local import loading  # noqa: PLC0415
@@ -89,6 +111,27 @@ def language_model(
     folder = Path(name).expanduser().resolve() if _is_folder(name) else None
     source = ModelSource(name=str(folder) if folder else name, folder=folder)
     return LocalModel(loading.load(source, device=device, settings=model), Path(name).name)
+
+
+def _projecting(
+    name: str, settings: AskSettings, encoder: Encoder | None, *, device: str, model: ModelSettings
+) -> LanguageModel:
+    """A language model with a trained projector, and its adapters."""
+    if settings.projector is None:
+        raise UsageError(
+            "the fusion projector needs a trained one: train it with `rzen train` (docs/rag.md), "
+            "then  --set ask.projector=FOLDER"
+        )
+    if is_address(name):
+        raise UsageError(
+            "the fusion projector needs a language model in this process, not an endpoint: name "
+            "the one that it was trained for"
+        )
+    from rzen.rag.local.projecting import with_projector  # noqa: PLC0415
+
+    loaded = local_model(name, device=device, model=model).loaded
+    fingerprint = encoder.fingerprint if encoder is not None else None
+    return with_projector(loaded, name, settings.projector.expanduser(), fingerprint)
 
 
 def _gguf_file(name: str) -> Path | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rzen.rag.citations import NOT_FOUND, escape
-from rzen.rag.context import describe
+from rzen.rag.context import KINDS, describe
 from rzen.rag.language_model import Message, Part, SoftItem
 from rzen.types import Evidence, Turn
 
@@ -77,6 +77,9 @@ def messages(
         form: of the prompt.
     """
     turns = _turns(history)
+    if form.soft and not form.texts:
+        asked = f"\nQuestion: {question}"
+        return [*turns, Message("user", (*_vectors(evidence), asked))]
     if form.brief:
         return [*turns, Message("user", (*_numbered(evidence, form), _BRIEF.format(question)))]
     mark = secrets.token_hex(8)
@@ -96,6 +99,16 @@ def _numbered(evidence: Sequence[Evidence], form: Form) -> list[Part]:
     for one in evidence:
         parts.append(f"[{one.number}] {escape(describe(one.hit))}\n")
         parts += [*_held(one, form), "\n"]
+    return parts
+
+
+def _vectors(evidence: Sequence[Evidence]) -> list[Part]:
+    """Numbers, kinds and soft tokens, and no word: what a projector is trained with."""
+    parts: list[Part] = []
+    for one in evidence:
+        if one.vector is not None:
+            item = SoftItem(vector_D=one.vector, modality=one.hit.modality)
+            parts += [f"[{one.number}] {KINDS[one.hit.modality]} ", item, "\n"]
     return parts
 
 

@@ -62,18 +62,19 @@ class State:
     Attributes:
         network: whose trainable weights are saved and put back.
         optimizer: AdamW over them and the temperatures.
-        temperatures: of the tasks.
+        temperatures: of the tasks; ``None`` where the loss has none.
     """
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
-    temperatures: Temperatures
+    temperatures: Temperatures | None = None
     _names: dict[Tensor, str] = field(init=False)
 
     def __post_init__(self) -> None:
         names = {each: f"network.{name}" for name, each in trained(self.network).items()}
-        for task, theta in zip(self.temperatures.tasks, self.temperatures.theta, strict=True):
-            names[theta] = f"theta.{task}"
+        if self.temperatures is not None:
+            for task, theta in zip(self.temperatures.tasks, self.temperatures.theta, strict=True):
+                names[theta] = f"theta.{task}"
         object.__setattr__(self, "_names", names)
 
     def moments(self) -> dict[str, Tensor]:
@@ -166,7 +167,8 @@ def restore(checkpoint: Path, state: State) -> Progress:
     from safetensors.torch import load_file  # noqa: PLC0415
 
     restore_weights(checkpoint, state.network)
-    restore_temperatures(checkpoint, state.temperatures)
+    if state.temperatures is not None:
+        restore_temperatures(checkpoint, state.temperatures)
     state.restore_moments(load_file(checkpoint / _MOMENTS))
     return read_progress(checkpoint)
 
@@ -227,12 +229,10 @@ def _write(aside: Path, state: State, progress: Progress) -> None:
     weights = {
         name: each.detach().cpu().contiguous() for name, each in trained(state.network).items()
     }
-    theta = dict(zip(state.temperatures.tasks, state.temperatures.state().unbind(), strict=True))
-    contents = {
-        _WEIGHTS: weights,
-        _MOMENTS: state.moments(),
-        _THETA: {task: value.clone() for task, value in theta.items()},
-    }
+    contents = {_WEIGHTS: weights, _MOMENTS: state.moments()}
+    if (temperatures := state.temperatures) is not None:
+        theta = zip(temperatures.tasks, temperatures.state().unbind(), strict=True)
+        contents[_THETA] = {task: value.clone() for task, value in theta}
     files = {}
     for name, tensors in contents.items():
         save_file(tensors, aside / name)

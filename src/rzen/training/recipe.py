@@ -136,7 +136,7 @@ def read_recipe(file: Path, changes: Mapping[str, Any] | None = None) -> Recipe:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"cannot read the recipe {file}: {error}") from None
     for name, value in (changes or {}).items():
-        _change(tree, name, value)
+        change(tree, name, value)
     defaults = tree.pop("defaults", {})
     if not isinstance(defaults, dict):
         raise UsageError(f"{file}: defaults: a table was expected, [defaults.batch] and the like")
@@ -177,7 +177,12 @@ def _over(defaults: Mapping[str, Any], stage: Any) -> Any:
     return merged
 
 
-def _change(tree: dict[str, Any], name: str, value: Any) -> None:
+def change(tree: dict[str, Any], name: str, value: Any) -> None:
+    """Puts a value into a recipe as it was read; a list's tables are found by their names.
+
+    Raises:
+        UsageError: if there is no such place.
+    """
     *sections, last = name.split(".")
     place: Any = tree
     for section in sections:

@@ -5,7 +5,6 @@ Written here and not on top of sentence-transformers' Trainer; docs/architecture
 Shape suffixes: N contents or queries, M documents, D dimensions.
 """
 
-import fnmatch
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,15 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from rzen.encoders.batching import by_length
-from rzen.errors import DataError, UsageError
+from rzen.errors import DataError
 from rzen.protocols import Encoder
 from rzen.training import checkpoints, gradient_cache
 from rzen.training.backbone import Backbone
 from rzen.training.batch import FailedRow, GlobalLayout, LocalBatch, Row
 from rzen.training.checkpoints import Progress, State
 from rzen.training.losses import InfoNCEOutput, info_nce
+from rzen.training.optimizer import adamw, set_rate
 from rzen.training.ranks import Ranks
-from rzen.training.schedule import factor
 from rzen.training.settings import StageSettings
 from rzen.training.temperatures import Temperatures
 
@@ -64,6 +63,16 @@ class StepReport:
     tokens: int
     seconds: float
     failed: int
+
+    def told(self) -> list[str]:
+        """What a line of progress says beside loss, speed and time."""
+        temperatures = ", ".join(f"{value:.4f}" for value in self.temperatures.values())
+        pieces = [
+            f"T {temperatures}",
+            f"masked {self.masked_fraction:.1%}",
+            f"{self.effective_negatives:.1f} negatives",
+        ]
+        return [*pieces, f"{self.failed} rows unreadable"] if self.failed else pieces
 
 
 class Watcher(Protocol):
@@ -205,29 +214,12 @@ class Trainer:
         )
 
     def _optimizer(self) -> torch.optim.Optimizer:
-        own = self.settings.optimizer
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-        unmet = set(own.rates)
-        for name, weight in checkpoints.trained(self.backbone.network).items():
-            patterns = [each for each in own.rates if fnmatch.fnmatchcase(name, each)]
-            unmet -= set(patterns)
-            peak = own.rates[patterns[0]] if patterns else own.learning_rate
-            # Matrices decay; gains, shifts and temperatures do not.
-            decay = own.weight_decay if weight.ndim > 1 else 0.0
-            groups.setdefault((peak, decay), []).append(weight)
-        if unmet:
-            raise UsageError(f"optimizer.rates: no trained weight is called {min(unmet)!r}")
         thetas = [each for each in self._temperatures.parameters() if each.requires_grad]
-        if thetas:
-            groups.setdefault((self.settings.temperature.learning_rate, 0.0), []).extend(thetas)
-        return torch.optim.AdamW(
-            [
-                {"params": weights, "weight_decay": decay, "peak": peak}
-                for (peak, decay), weights in groups.items()
-            ],
-            lr=own.learning_rate,
-            betas=own.betas,
-            eps=own.epsilon,
+        return adamw(
+            checkpoints.trained(self.backbone.network),
+            self.settings.optimizer,
+            thetas,
+            self.settings.temperature.learning_rate,
         )
 
     def _resumed(self) -> Progress:
@@ -237,9 +229,7 @@ class Trainer:
     def _step(self, rows: Iterator[list[Row | FailedRow]], progress: Progress) -> Progress:
         begun = time.perf_counter()
         own = self.settings.optimizer
-        scale = factor(progress.step, self.steps, own)
-        for group in self._state.optimizer.param_groups:
-            group["lr"] = group["peak"] * scale
+        scale = set_rate(self._state.optimizer, progress.step, self.steps, own)
         self._state.optimizer.zero_grad(set_to_none=True)
         seen = [
             self._batch(next(rows), progress, number)

@@ -12,6 +12,7 @@ from rzen.cli.output import complain, printable
 if TYPE_CHECKING:
     from rzen.data.mixture import Mixture
     from rzen.training.batch import FailedRow
+    from rzen.training.projector.trainer import ProjectorReport
     from rzen.training.trainer import StepReport
 
 _STILL_SECONDS = 30.0  # between lines where nobody watches
@@ -55,9 +56,14 @@ class Speaker:
 
     def on_stage(self, name: str, steps: int, mixture: "Mixture") -> None:
         """A line on what it is trained on."""
-        tasks = ", ".join(mixture.tasks)
-        self._say(f"{name}: {steps} steps, {len(mixture):,} rows of {len(mixture.groups)} groups")
-        self._say(f"  tasks: {tasks}")
+        rows = f"  {len(mixture):,} rows of {len(mixture.groups)} groups"
+        self.begin(name, steps, [rows, f"  tasks: {', '.join(mixture.tasks)}"])
+
+    def begin(self, name: str, steps: int, lines: list[str]) -> None:
+        """A stage begins: what it is trained on."""
+        self._say(f"{name}: {steps} steps")
+        for line in lines:
+            self._say(line)
         self._seconds = None
         self._failed.clear()
         if self._bars is not None:
@@ -65,7 +71,13 @@ class Speaker:
                 self._bars.remove_task(self._task)
             self._task = self._bars.add_task(name, total=steps)
 
-    def on_step(self, stage: str, report: "StepReport") -> None:
+    def on_encoded(self, done: int, total: int) -> None:
+        """Items of a projector's rows are encoded before the first step."""
+        if done == total or time.monotonic() - self._said >= _STILL_SECONDS:
+            self._said = time.monotonic()
+            self._say(f"{done:,} of {total:,} items encoded")
+
+    def on_step(self, stage: str, report: "StepReport | ProjectorReport") -> None:
         """Moves the line."""
         own = self._seconds
         new = report.seconds
@@ -107,20 +119,15 @@ class Speaker:
             self._bars.console.print(printable(line), markup=False, highlight=False)
 
 
-def step_line(stage: str, report: "StepReport", seconds: float) -> str:
-    """Loss, temperatures, negatives, speed, time left."""
+def step_line(stage: str, report: "StepReport | ProjectorReport", seconds: float) -> str:
+    """Loss, what is peculiar to the kind of training, speed, time left."""
     from rzen.render.shown import clock
 
-    temperatures = ", ".join(f"{value:.4f}" for value in report.temperatures.values())
     pieces = [
         f"{stage} {report.step}/{report.steps}",
         f"loss {report.loss:.4f}",
-        f"T {temperatures}",
-        f"masked {report.masked_fraction:.1%}",
-        f"{report.effective_negatives:.1f} negatives",
+        *report.told(),
         f"{report.tokens / max(seconds, 1e-9):,.0f} tokens/s",
         f"{clock((report.steps - report.step) * seconds)} left",
     ]
-    if report.failed:
-        pieces.append(f"{report.failed} rows unreadable")
     return " · ".join(pieces)

@@ -1,8 +1,5 @@
 """rzen train."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,7 +52,7 @@ def run(  # noqa: PLR0913 (one parameter an option)
     settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Train an encoder by a recipe: stages, soup, scores.
+    """Train an encoder by a recipe: stages, soup, scores. Or a projector, for rzen ask.
 
     May be stopped at any time; the same command goes on where it stopped.
 
@@ -63,12 +60,23 @@ def run(  # noqa: PLR0913 (one parameter an option)
     """
     from rzen.config import load_settings, parse_override
     from rzen.errors import UsageError
+    from rzen.training.projector.recipe import is_projector_recipe
     from rzen.training.recipe import read_recipe
 
     if check and plan:
         raise UsageError("--check and --plan are two questions: ask one after the other")
     merged = load_settings(overrides=dict(parse_override(text) for text in settings or ()))
-    read = read_recipe(recipe, dict(parse_override(text, "--change") for text in changes or ()))
+    own_changes = dict(parse_override(text, "--change") for text in changes or ())
+    if is_projector_recipe(recipe):
+        if check or plan:
+            raise UsageError(
+                "--check and --plan are for recipes that train an encoder: leave them out"
+            )
+        from rzen.cli.training.projecting import train_projector
+
+        train_projector(recipe, own_changes, target, merged, allow_changes=allow_changes, json=json)
+        return
+    read = read_recipe(recipe, own_changes)
     folder = target or Path("rzen-train") / read.name
     if check:
         from rzen.cli.training.checking import check_data
@@ -94,12 +102,13 @@ def _train(
     from rzen.cli.training.measuring import measure_with, open_suites
     from rzen.cli.training.progress import training_progress
     from rzen.cli.training.scores import write_scores
+    from rzen.cli.training.stopping import stop_flag
     from rzen.training.processes import Processes
     from rzen.training.stages import Run
 
     suites = open_suites(recipe, recipe_folder)
     processes = Processes(settings.device, recipe.track, folder / "curves")
-    with training_progress() as speaker, _stop_flag() as stop:
+    with training_progress() as speaker, stop_flag() as stop:
         work = Run(
             recipe=recipe,
             recipe_folder=recipe_folder,
@@ -132,24 +141,3 @@ def _document(folder: Path, done: "RunOutcome", scores: list[dict[str, Any]]) ->
         "stages": {name: str(path) for name, path in done.stages.items()},
         "scores": [{k: v for k, v in each.items() if k != "said"} for each in scores],
     }
-
-
-@contextmanager
-def _stop_flag() -> Iterator[list[int]]:
-    """A list that a first interrupt puts something in; a second one ends the process as usual."""
-    asked: list[int] = []
-    held: dict[int, Any] = {}
-
-    def ask(number: int, frame: object) -> None:
-        del frame
-        asked.append(number)
-        output.complain("stopping after this step and saving; interrupt again to leave at once")
-        signal.signal(number, held[number])
-
-    for kind in (signal.SIGINT, signal.SIGTERM):
-        held[kind] = signal.signal(kind, ask)
-    try:
-        yield asked
-    finally:
-        for number, handler in held.items():
-            signal.signal(number, handler)

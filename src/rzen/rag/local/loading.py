@@ -4,7 +4,7 @@ Only safetensors and GGUF are read, and no code of a model's is run unless the u
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from rzen.encoders.loading import (
     explain,
     quiet,
     reason_of,
+    weights_hash,
 )
 from rzen.encoders.model_source import ModelSource
 from rzen.encoders.new_folder import new_folder
@@ -32,12 +33,18 @@ class Loaded:
         tokenizer: pads to the left.
         processor: of pictures and texts together; ``None`` for a model of texts alone.
         window: tokens of context; ``None`` if its configuration does not say.
+        weights: hash of its files, or its commit on the hub.
     """
 
     network: Any
     tokenizer: Any
     processor: Any
     window: int | None
+    weights: str
+
+    def with_network(self, network: Any) -> "Loaded":
+        """The same with another network, such as one with adapters."""
+        return replace(self, network=network)
 
 
 def load(source: ModelSource, *, device: str, settings: ModelSettings) -> Loaded:
@@ -80,7 +87,8 @@ def load(source: ModelSource, *, device: str, settings: ModelSettings) -> Loaded
     # Loaders raise whatever their libraries do; the user gets the reason and the way out.
     except Exception as error:
         raise GeneratorError(explain(source, error)) from error
-    return made(network.to(place), tokenizer, processor)
+    weights_of = weights_hash(source, described.folder)
+    return made(network.to(place), tokenizer, processor, weights=weights_of)
 
 
 def load_gguf(file: Path, *, device: str) -> Loaded:
@@ -135,7 +143,7 @@ def _unmarked(config: Any) -> Any:
     return type(config).from_dict(values)
 
 
-def made(network: Any, tokenizer: Any, processor: Any) -> Loaded:
+def made(network: Any, tokenizer: Any, processor: Any, *, weights: str = "") -> Loaded:
     """A model with its tokenizer set for batches of prompts: filled up from the left."""
     tokenizer.padding_side = "left"
     if tokenizer.pad_token_id is None:
@@ -147,6 +155,7 @@ def made(network: Any, tokenizer: Any, processor: Any) -> Loaded:
         tokenizer=tokenizer,
         processor=processor,
         window=int(window) if window else None,
+        weights=weights,
     )
 
 

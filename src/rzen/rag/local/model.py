@@ -20,7 +20,7 @@ from rzen.errors import GeneratorError
 from rzen.rag.chat_template import PLAIN_STOPS, TEMPLATE_STOPS, until
 from rzen.rag.language_model import SMALL, Message
 from rzen.rag.local.loading import Loaded
-from rzen.rag.local.prompts import Project, Prompts, prepare
+from rzen.rag.local.prompts import Project, Prompts, answer_tokens, prepare
 
 _SCORED = 64  # rows of candidates that go through the network together
 
@@ -36,27 +36,27 @@ class LocalModel:
 
     def __init__(self, loaded: Loaded, name: str, *, project: Project | None = None) -> None:
         self.name = name
-        self._loaded = loaded
-        self._project = project
+        self.loaded = loaded
+        self.project = project
 
     @property
     def sees(self) -> bool:
         """See :class:`rzen.rag.language_model.LanguageModel`."""
-        return self._loaded.processor is not None
+        return self.loaded.processor is not None
 
     @property
     def is_small(self) -> bool:
         """See :class:`rzen.rag.language_model.LanguageModel`."""
-        return int(self._loaded.network.num_parameters()) < SMALL
+        return int(self.loaded.network.num_parameters()) < SMALL
 
     @property
     def window(self) -> int | None:
         """See :class:`rzen.rag.language_model.LanguageModel`."""
-        return self._loaded.window
+        return self.loaded.window
 
     def count(self, text: str) -> int:
         """See :class:`rzen.rag.language_model.LanguageModel`."""
-        return len(self._loaded.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return len(self.loaded.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def write(self, messages: Sequence[Message], *, max_tokens: int) -> Iterator[str]:
         """See :class:`rzen.rag.language_model.LanguageModel`."""
@@ -84,9 +84,9 @@ class LocalModel:
             GeneratorError: if a conversation is too long or holds what the model cannot take.
         """
         assert len(dialogues) == len(weight_K)
-        prompts = prepare(self._loaded, dialogues, self._project)
+        prompts = prepare(self.loaded, dialogues, self.project)
         self._check_length(prompts, max_tokens)
-        stops = TEMPLATE_STOPS if self._loaded.tokenizer.chat_template else PLAIN_STOPS
+        stops = TEMPLATE_STOPS if self.loaded.tokenizer.chat_template else PLAIN_STOPS
         with closing(self._pieces(prompts, weight_K, max_tokens)) as pieces:
             yield from until(pieces, stops)
 
@@ -107,8 +107,8 @@ class LocalModel:
         Raises:
             GeneratorError: if a conversation is too long or holds what the model cannot take.
         """
-        prompts = prepare(self._loaded, dialogues, self._project)
-        tokens = [self._answer_tokens(text) for text in candidates]
+        prompts = prepare(self.loaded, dialogues, self.project)
+        tokens = [answer_tokens(self.loaded, text) for text in candidates]
         self._check_length(prompts, max(map(len, tokens)))
         step = max(1, _SCORED // len(dialogues))
         with torch.inference_mode():
@@ -118,15 +118,9 @@ class LocalModel:
             ]
         return torch.cat(parts, 1).double().cpu().numpy()
 
-    def _answer_tokens(self, text: str) -> list[int]:
-        tokenizer = self._loaded.tokenizer
-        spoken = text if tokenizer.chat_template else f" {text}"
-        tokens: list[int] = tokenizer(spoken, add_special_tokens=False)["input_ids"]
-        return [*tokens, tokenizer.eos_token_id]
-
     def _scored(self, prompts: Prompts, tokens: Sequence[Sequence[int]]) -> Tensor:
         """(K, C) log-likelihoods of C candidates after K prompts."""
-        network, prompt_mask = self._loaded.network, prompts.mask
+        network, prompt_mask = self.loaded.network, prompts.mask
         k, c, longest = len(prompt_mask), len(tokens), max(map(len, tokens))
         answer_CL = torch.zeros(c, longest, dtype=torch.long)
         mask_CL = torch.zeros(c, longest, dtype=torch.long)
@@ -167,7 +161,7 @@ class LocalModel:
         self, prompts: Prompts, weight_K: NDArray[np.float64], max_tokens: int
     ) -> Generator[str]:
         """What the network writes, as text, while a thread runs it."""
-        told = _FirstRow(self._loaded.tokenizer, skip_prompt=True, skip_special_tokens=True)
+        told = _FirstRow(self.loaded.tokenizer, skip_prompt=True, skip_special_tokens=True)
         is_over = Event()
         failures: list[Exception] = []
         options = self._options(weight_K, is_over)
@@ -175,13 +169,13 @@ class LocalModel:
         def work() -> None:
             try:
                 with torch.inference_mode():
-                    self._loaded.network.generate(
+                    self.loaded.network.generate(
                         **prompts.inputs,
                         **options,
                         max_new_tokens=max_tokens,
                         do_sample=False,
                         streamer=told,
-                        pad_token_id=self._loaded.tokenizer.pad_token_id,
+                        pad_token_id=self.loaded.tokenizer.pad_token_id,
                     )
             except Exception as error:  # noqa: BLE001 (told to whoever reads the answer)
                 failures.append(error)

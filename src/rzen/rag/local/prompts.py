@@ -61,7 +61,12 @@ def prepare(
             raise GeneratorError("the model has no projector: name one with ask.projector")
         if has_pictures:
             raise GeneratorError("a projector and pictures do not go into one prompt")
-        return Prompts(inputs=_embedded(loaded, texts, project(items).to(device)))
+        soft = iter(project(items).to(device))
+        rows = [
+            embedded_row(loaded, text, [next(soft) for _ in range(text.count(_SOFT))])
+            for text in texts
+        ]
+        return Prompts(inputs=filled_left(rows))
     if has_pictures:
         frames = [part for part in parts if isinstance(part, Frames)]
         made = loaded.processor(
@@ -140,22 +145,31 @@ def _picture_mark(loaded: Loaded) -> str:
     return str(token)
 
 
-def _embedded(loaded: Loaded, texts: Sequence[str], soft_ITH: Tensor) -> dict[str, Tensor]:
-    """Prompts as embeddings, soft tokens in the places of their marks."""
+def embedded_row(loaded: Loaded, text: str, soft: Sequence[Tensor] | Tensor | None) -> Tensor:
+    """A rendered prompt as embeddings (L, H), soft tokens in the places of their marks.
+
+    Args:
+        loaded: the model.
+        text: of :func:`rendered`.
+        soft: (T, H) for each mark in turn; ``None`` where there are none.
+    """
     embed = loaded.network.get_input_embeddings()
-    waiting = iter(soft_ITH)
-    rows = []
-    for text in texts:
-        pieces = text.split(_SOFT)
-        row = []
-        for place, piece in enumerate(pieces):
-            tokens = loaded.tokenizer(piece, add_special_tokens=False)["input_ids"]
-            if tokens:
-                row.append(embed(torch.tensor(tokens, device=soft_ITH.device)))
-            if place < len(pieces) - 1:
-                row.append(next(waiting).to(embed.weight.dtype))
-        rows.append(torch.cat(row))
-    return filled_left(rows)
+    row = []
+    for place, piece in enumerate(text.split(_SOFT)):
+        if place:
+            assert soft is not None
+            row.append(soft[place - 1].to(embed.weight.dtype))
+        tokens = loaded.tokenizer(piece, add_special_tokens=False)["input_ids"]
+        if tokens:
+            row.append(embed(torch.tensor(tokens, device=embed.weight.device)))
+    return torch.cat(row)
+
+
+def answer_tokens(loaded: Loaded, text: str) -> list[int]:
+    """An answer as the model would write it, with the token that ends its turn."""
+    spoken = text if loaded.tokenizer.chat_template else f" {text}"
+    tokens: list[int] = loaded.tokenizer(spoken, add_special_tokens=False)["input_ids"]
+    return [*tokens, loaded.tokenizer.eos_token_id]
 
 
 def filled_left(rows: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,1 @@
+"""Training a projector: a language model learns to read vectors of what was retrieved."""

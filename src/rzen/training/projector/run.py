@@ -1,0 +1,221 @@
+"""A projector's recipe carried out: stage after stage, each resumable, then the model's folder."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from rzen.config import Limits, ModelSettings
+from rzen.protocols import Encoder
+from rzen.rag.generators import local_model
+from rzen.rag.local import projector as projectors
+from rzen.rag.local.loading import Loaded
+from rzen.rag.local.projecting import ADAPTER
+from rzen.rag.local.projector import Projector, ProjectorFacts, ProjectorShape, own_parts
+from rzen.training import checkpoints, run_folder
+from rzen.training.adapters import with_adapters
+from rzen.training.projector import rows as question_rows
+from rzen.training.projector.card import card
+from rzen.training.projector.recipe import ProjectorRecipe, ProjectorStage
+from rzen.training.projector.rows import QuestionRows
+from rzen.training.projector.trainer import ProjectorReport, ProjectorTrainer
+from rzen.training.ranks import Ranks
+
+MODEL, DONE = "model", "done.json"
+
+
+class ProjectorListener(Protocol):
+    """Who is told what happens; on the first rank only."""
+
+    def begin(self, name: str, steps: int, lines: list[str]) -> None:
+        """A stage begins, or goes on."""
+
+    def on_step(self, stage: str, report: ProjectorReport) -> None:
+        """After each step."""
+
+    def on_warning(self, text: str) -> None:
+        """Something that the user should look at."""
+
+    def on_saved(self, path: Path) -> None:
+        """A checkpoint or the model was written."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class ProjectorRun:
+    """A recipe and the folder that it is carried out in.
+
+    Attributes:
+        recipe: what is done.
+        recipe_folder: that files of rows are relative to.
+        folder: of the run.
+        encoder: of the items.
+        ranks: of the run.
+        listener: told what happens.
+        limits: of decoders.
+        model: how the language model is loaded.
+        stop: asked after each step whether to save and leave.
+        allow_changes: whether a run may go on with another recipe or other rows.
+        on_encoded: told how many items of how many are encoded.
+    """
+
+    recipe: ProjectorRecipe
+    recipe_folder: Path
+    folder: Path
+    encoder: Encoder
+    ranks: Ranks
+    listener: ProjectorListener
+    limits: Limits
+    model: ModelSettings
+    stop: Callable[[], bool] = lambda: False
+    allow_changes: bool = False
+    on_encoded: Callable[[int, int], None] | None = None
+
+    def run(self) -> Path | None:
+        """Carries out what is not done yet.
+
+        Returns:
+            folder of the model; ``None`` if it was stopped.
+
+        Raises:
+            DataError: if rows, a checkpoint or the loss give up; what was saved stays.
+            UsageError: if the folder holds another run.
+            GeneratorError: if the language model cannot be loaded.
+        """
+        if not self.ranks.is_first:
+            return self._run()
+        with run_folder.held(self.folder):
+            return self._run()
+
+    def _run(self) -> Path | None:
+        read = {stage.name: self._rows(stage) for stage in self.recipe.stage}
+        if self.ranks.is_first:
+            changed = run_folder.begin(
+                self.folder,
+                self.recipe.model_dump(mode="json"),
+                {name: each.revision for name, each in read.items()},
+                allow_changes=self.allow_changes,
+            )
+            for line in changed:
+                self.listener.on_warning(f"changed since this run began: {line}")
+            for each in read.values():
+                for reason in each.failed[:20]:
+                    self.listener.on_warning(f"left out: {reason}")
+        self.ranks.wait()
+        target = self.folder / MODEL
+        if target.is_dir():
+            return target
+        torch.manual_seed(checkpoints.seed_of(self.recipe.seed, "projector"))
+        made = local_model(self.recipe.generator, device=self.ranks.device, model=self.model).loaded
+        loaded, projector = self._network(made)
+        before: Path | None = None
+        for stage in self.recipe.stage:
+            done = self._train(stage, read[stage.name], loaded, projector, before)
+            if done is None:
+                return None
+            before = done
+        if self.ranks.is_first:
+            run_folder.write_aside(target, lambda aside: self._write(aside, loaded, projector))
+            self.listener.on_saved(target)
+        self.ranks.wait()
+        return target
+
+    def _rows(self, stage: ProjectorStage) -> QuestionRows:
+        files = [(self.recipe_folder / each.file, each.repeat) for each in stage.rows]
+        return question_rows.read(
+            files,
+            self.encoder,
+            self.limits,
+            store=self.folder / "vectors",
+            on_progress=self.on_encoded,
+        )
+
+    def _network(self, loaded: Loaded) -> tuple[Loaded, Projector]:
+        """The language model, frozen or with adapters, and a projector that fits it."""
+        network = loaded.network
+        network.requires_grad_(False)
+        embedding = network.get_input_embeddings().weight
+        shape = ProjectorShape(
+            dim=self.encoder.dim,
+            hidden=self.recipe.projector.hidden,
+            tokens=self.recipe.projector.tokens,
+            width=embedding.shape[1],
+        )
+        size = float(embedding.float().square().mean().sqrt())
+        projector = Projector(shape, size=size).to(network.device)
+        if self.recipe.lora is not None:
+            network = with_adapters(network, self.recipe.lora)
+        return loaded.with_network(network), projector
+
+    def _train(
+        self,
+        stage: ProjectorStage,
+        rows: QuestionRows,
+        loaded: Loaded,
+        projector: Projector,
+        before: Path | None,
+    ) -> Path | None:
+        """Trains a stage; the folder of its last checkpoint, or ``None`` if it was stopped."""
+        place = self.folder / stage.name
+        log = run_folder.StepLog(place / "log.jsonl")
+        trainer = ProjectorTrainer(
+            loaded=loaded,
+            projector=projector,
+            rows=rows,
+            zeroed=self.recipe.zeroed,
+            settings=stage,
+            folder=place / "checkpoints",
+            seed=checkpoints.seed_of(self.recipe.seed, stage.name),
+            watcher=_Watcher(self.listener, stage.name, log, self.ranks),
+            ranks=self.ranks,
+            stop=self.stop,
+        )
+        newest = checkpoints.newest(trainer.folder)
+        if self.ranks.is_first:
+            for path in checkpoints.damaged_since(trainer.folder, newest):
+                instead = newest.name if newest else "the stage's beginning"
+                self.listener.on_warning(f"{path} is damaged: going on from {instead}")
+            log.cut_back(checkpoints.read_progress(newest).step if newest else -1)
+            lines = [f"  {len(rows.rows):,} rows, {len(rows.vector_ID):,} items"]
+            self.listener.begin(stage.name, trainer.steps, lines)
+        if newest is None and before is not None:
+            trainer.start_from(before)
+        progress, checkpoint, is_done = trainer.run()
+        if not is_done:
+            return None
+        if self.ranks.is_first:
+            told = {"checkpoint": checkpoint.name, "steps": progress.step, "rows": progress.rows}
+            run_folder.write_json(place / DONE, told)
+        return checkpoint
+
+    def _write(self, aside: Path, loaded: Loaded, projector: Projector) -> None:
+        facts = ProjectorFacts(
+            shape=projector.shape,
+            generator=self.recipe.generator,
+            generator_weights=loaded.weights,
+            encoder=own_parts(self.encoder.fingerprint),
+            encoder_name=self.encoder.fingerprint.encoder,
+        )
+        projectors.save(aside, projector, facts)
+        if self.recipe.lora is not None:
+            loaded.network.save_pretrained(aside / ADAPTER, safe_serialization=True)
+        (aside / "README.md").write_text(card(self.recipe, facts), encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class _Watcher:
+    """Passes on what the trainer says, under the stage's name, and keeps the log."""
+
+    listener: ProjectorListener
+    stage: str
+    log: run_folder.StepLog
+    ranks: Ranks
+
+    def on_step(self, report: ProjectorReport) -> None:
+        if self.ranks.is_first:
+            self.listener.on_step(self.stage, report)
+            self.log.add(asdict(report))
+
+    def on_saved(self, checkpoint: Path) -> None:
+        self.listener.on_saved(checkpoint)
