@@ -16,7 +16,7 @@ from rzen.types import Frames
 Project: TypeAlias = Callable[[Sequence[SoftItem]], Tensor]
 """Items to soft tokens, (items, T, H) in the space of the network's input embeddings."""
 
-_PICTURE, _SOFT = "\ue000", "\ue001"  # private characters: no file's text keeps them
+_PICTURE, SOFT = "\ue000", "\ue001"  # private characters: no file's text keeps them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,7 +63,7 @@ def prepare(
             raise GeneratorError("a projector and pictures do not go into one prompt")
         soft = iter(project(items).to(device))
         rows = [
-            embedded_row(loaded, text, [next(soft) for _ in range(text.count(_SOFT))])
+            embedded_row(loaded, text, [next(soft) for _ in range(text.count(SOFT))])
             for text in texts
         ]
         return Prompts(inputs=filled_left(rows))
@@ -111,8 +111,8 @@ def _templated(loaded: Loaded, dialogue: Sequence[Message], template: str) -> st
 def _marked(message: Message) -> str:
     def mark(part: object) -> str:
         if isinstance(part, str):
-            return part.replace(_PICTURE, "\ufffd").replace(_SOFT, "\ufffd")
-        return _SOFT if isinstance(part, SoftItem) else _PICTURE * len(_pixels(part))
+            return part.replace(_PICTURE, "\ufffd").replace(SOFT, "\ufffd")
+        return SOFT if isinstance(part, SoftItem) else _PICTURE * len(_pixels(part))
 
     return "".join(mark(part) for part in message.parts)
 
@@ -131,13 +131,13 @@ def _picture_mark(loaded: Loaded) -> str:
     """What the model's chat template puts where a picture is."""
     template = loaded.processor.chat_template or loaded.tokenizer.chat_template
     if template:
-        turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": _SOFT}]}
+        turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": SOFT}]}
         text = loaded.processor.apply_chat_template([turn], tokenize=False)
         bare = loaded.processor.apply_chat_template(
-            [{"role": "user", "content": [{"type": "text", "text": _SOFT}]}], tokenize=False
+            [{"role": "user", "content": [{"type": "text", "text": SOFT}]}], tokenize=False
         )
-        start = len(bare.partition(_SOFT)[0])
-        if mark := text[start : text.find(_SOFT)]:
+        start = len(bare.partition(SOFT)[0])
+        if mark := text[start : text.find(SOFT)]:
             return str(mark)
     token = getattr(loaded.processor, "image_token", None)
     if not token:
@@ -155,7 +155,7 @@ def embedded_row(loaded: Loaded, text: str, soft: Sequence[Tensor] | Tensor | No
     """
     embed = loaded.network.get_input_embeddings()
     row = []
-    for place, piece in enumerate(text.split(_SOFT)):
+    for place, piece in enumerate(text.split(SOFT)):
         if place:
             assert soft is not None
             row.append(soft[place - 1].to(embed.weight.dtype))

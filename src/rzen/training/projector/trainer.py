@@ -4,11 +4,12 @@ Shape suffixes: B rows, L tokens, H width of the language model, I items, T soft
 """
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from rzen.errors import DataError
 from rzen.rag.language_model import SoftItem
 from rzen.rag.local.loading import Loaded
 from rzen.rag.local.projector import Projector
-from rzen.rag.local.prompts import answer_tokens, embedded_row, filled_left, rendered
+from rzen.rag.local.prompts import SOFT, answer_tokens, embedded_row, filled_left, rendered
 from rzen.rag.prompt import Form, messages
 from rzen.training import checkpoints
 from rzen.training.checkpoints import Progress, State
@@ -98,12 +99,14 @@ class ProjectorTrainer:
     stop: Callable[[], bool] = lambda: False
     steps: int = field(init=False)
     _state: State = field(init=False)
+    _has_adapters: bool = field(init=False)
     _epoch: tuple[int, list[int]] = field(init=False, default=(-1, []))
 
     def __post_init__(self) -> None:
         whole = nn.ModuleDict({"projector": self.projector, "model": self.loaded.network})
         optimizer = adamw(checkpoints.trained(whole), self.settings.optimizer)
         self._state = State(network=whole, optimizer=optimizer)
+        self._has_adapters = any(each.requires_grad for each in self.loaded.network.parameters())
         a_pass = sum(self.rows.repeats) / self.settings.batch.size
         self.steps = self.settings.steps or max(1, round(self.settings.epochs * a_pass))
 
@@ -189,7 +192,7 @@ class ProjectorTrainer:
         """Adds a chunk's gradients; its share of the loss, and its tokens."""
         inputs, target_BA = self._inputs(rows, answers)
         longest = target_BA.shape[1]
-        logits = self.loaded.network(**inputs, logits_to_keep=longest + 1, use_cache=False).logits
+        logits = self.loaded.network(**inputs, logits_to_keep=longest + 1).logits
         # The token before says the next one.
         loss = nn.functional.cross_entropy(
             logits[:, :-1].flatten(0, 1).float(),
@@ -202,27 +205,54 @@ class ProjectorTrainer:
 
     def _inputs(
         self, rows: Sequence[QuestionRow], answers: Sequence[list[int]]
-    ) -> tuple[dict[str, Tensor], Tensor]:
+    ) -> tuple[dict[str, Any], Tensor]:
         """Prompts with their answers as embeddings filled from the left, and the answers' tokens.
 
         Returns:
             what the network takes, and (B, A) targets that end together, -100 before them.
         """
         device = self.loaded.network.device
+        prompts = [self._prompt(row) for row in rows]
+        begun, start = self._begun(prompts)
         items = [item for row in rows for item in self._items(row)]
         soft_ITH = self.projector.project(items) if items else None
         embed = self.loaded.network.get_input_embeddings()
         embedded, used = [], 0
-        for row, answer in zip(rows, answers, strict=True):
+        for row, prompt, answer in zip(rows, prompts, answers, strict=True):
             own = None if soft_ITH is None else soft_ITH[used : used + len(row.items)]
             used += len(row.items)
-            prompt = embedded_row(self.loaded, self._prompt(row), own)
-            embedded.append(torch.cat([prompt, embed(torch.tensor(answer, device=device))]))
-        inputs = filled_left(embedded)
-        inputs["position_ids"] = (inputs["attention_mask"].cumsum(1) - 1).clamp(min=0)
+            asked = embedded_row(self.loaded, prompt[start:], own)
+            embedded.append(torch.cat([asked, embed(torch.tensor(answer, device=device))]))
+        inputs: dict[str, Any] = filled_left(embedded)
+        mask = inputs["attention_mask"]
+        begins = begun.get_seq_length() if begun is not None else 0
+        inputs["position_ids"] = begins + (mask.cumsum(1) - 1).clamp(min=0)
+        inputs["use_cache"] = begun is not None
+        if begun is not None:
+            begun.batch_repeat_interleave(len(rows))
+            inputs["past_key_values"] = begun
+            inputs["attention_mask"] = torch.cat([mask.new_ones(len(mask), begins), mask], 1)
         longest = max(map(len, answers))
         filled = [[-100] * (longest - len(each)) + each for each in answers]
         return inputs, torch.tensor(filled, device=device)
+
+    def _begun(self, prompts: Sequence[str]) -> tuple[Any, int]:
+        """The state after what all prompts begin with, and how many characters that is.
+
+        A frozen model reads the words before the first item once for all rows: that is more than
+        half of a short prompt. With adapters every row has to.
+        """
+        heads = [each.partition(SOFT)[0] for each in prompts]
+        start = len(os.path.commonprefix(heads))  # noqa: RUF071 (of texts, not of paths)
+        if len(set(heads)) > 1:
+            start = heads[0].rfind("\n", 0, start) + 1  # a token may lie across any other place
+        if self._has_adapters or not start:
+            return None, 0
+        tokens = self.loaded.tokenizer(prompts[0][:start], add_special_tokens=False)["input_ids"]
+        with torch.no_grad():
+            device = self.loaded.network.device
+            read = self.loaded.network(torch.tensor([tokens], device=device), use_cache=True)
+        return read.past_key_values, start
 
     def _items(self, row: QuestionRow) -> Iterator[SoftItem]:
         for item in row.items:
