@@ -9,11 +9,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rzen.config import Limits, ModelSettings, Settings, load_settings
+from rzen.config import AskSettings, Limits, ModelSettings, Settings, load_settings
 from rzen.encoders import registry
 from rzen.encoders.templates import TEMPLATES
 from rzen.endpoint import is_elsewhere
-from rzen.errors import CatalogError, UsageError
+from rzen.errors import CatalogError, RzenError, UsageError
 from rzen.index import fingerprint, schema
 from rzen.index.catalog import Catalog, Counts, Damage, FileRow
 from rzen.index.filters import Filters
@@ -23,9 +23,11 @@ from rzen.ingest.discover import indexed_path, indexed_roots
 from rzen.ingest.pipeline import IngestOptions, ingest
 from rzen.ingest.report import Report
 from rzen.protocols import Encoder, Explainer, Generator, Reranker
+from rzen.rag import fusion as fusion_of
 from rzen.rag import generators
 from rzen.rag.answer import answer
 from rzen.rag.context import Beside, readable_first, shown_part
+from rzen.rag.conversation import retrieve, standalone
 from rzen.search.compose import query_vector
 from rzen.search.duplicates import DuplicateGroup
 from rzen.search.hits import hit as as_hit
@@ -37,6 +39,7 @@ from rzen.types import (
     Content,
     Explanation,
     Hit,
+    Turn,
 )
 
 
@@ -92,6 +95,7 @@ class Index:
         self._encoder: Encoder | None = None
         self._catalog: Catalog | None = None
         self._searcher: Searcher | None = None
+        self._made: tuple[str, AskSettings, Generator] | None = None
 
     @classmethod
     def open(
@@ -234,7 +238,7 @@ class Index:
         """Groups of files with equal or nearly equal content, the largest first."""
         return self._search_with(encoder=False).duplicates(threshold)
 
-    def ask(
+    def ask(  # noqa: PLR0913 (the public face, as above)
         self,
         question: str,
         *,
@@ -242,6 +246,7 @@ class Index:
         fusion: str | None = None,
         filters: Filters | None = None,
         k: int | None = None,
+        history: Sequence[Turn] = (),
         on_text: Callable[[str], None] | None = None,
     ) -> Answer:
         """Answers a question from what is indexed, with checked citations.
@@ -252,6 +257,7 @@ class Index:
             fusion: how evidence enters what a language model writes; ``None`` takes the settings'.
             filters: which records may be cited.
             k: how many pieces of evidence.
+            history: what was asked and answered before, oldest first: the question may lean on it.
             on_text: told of the answer sentence by sentence, each after its check.
 
         Raises:
@@ -263,15 +269,15 @@ class Index:
         if fusion is not None:
             ask = ask.model_copy(update={"fusion": fusion})
         if generator is None or isinstance(generator, str):
-            generator = generators.create(
-                generator or ask.generator,
-                ask,
-                encoder=self.encoder,
-                device=self.settings.device,
-                model=self.settings.model,
-            )
+            generator = self._generator(generator or ask.generator, ask)
         k = k or ask.k
-        hits = self.search(question, k=2 * k, filters=filters, group=False)
+        model = fusion_of.model_of(generator)
+        hits = retrieve(
+            standalone(question, history, model),
+            lambda query: self.search(query, k=2 * k, filters=filters, group=False),
+            hops=ask.hops,
+            model=model,
+        )
         if not generator.wants:
             hits = readable_first(hits)
         return answer(
@@ -280,9 +286,33 @@ class Index:
             generator,
             ask,
             encoder=self.encoder,
+            judge=self._judge(),
             index=self,
+            history=history,
             on_text=on_text,
         )
+
+    def _generator(self, name: str, ask: AskSettings) -> Generator:
+        """Makes a generator, or takes the one of the question before: models load slowly."""
+        if self._made is None or self._made[:2] != (name, ask):
+            made = generators.create(
+                name,
+                ask,
+                encoder=self.encoder,
+                device=self.settings.device,
+                model=self.settings.model,
+            )
+            self._made = (name, ask, made)
+        return self._made[2]
+
+    def _judge(self) -> Encoder | None:
+        """Who compares an answer with its evidence: ``mini``, which that was fitted for."""
+        if self.encoder.fingerprint.encoder == "mini":
+            return self.encoder
+        try:
+            return load("mini")
+        except RzenError:
+            return None  # not installed: words decide
 
     def beside(self, hit: Hit) -> Beside:
         """What lies directly before and behind a hit in its file: a page, a passage, a scene."""

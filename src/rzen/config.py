@@ -96,11 +96,15 @@ class AskSettings(_Section):
     projector: Path | None = Field(None, description="folder of a trained projector")
     temperature: float = Field(1.0, gt=0, description="of p(document | question), for marginal")
     k: int = Field(8, gt=0, description="pieces of evidence")
+    hops: int = Field(1, gt=0, le=5, description="searches for an answer, at most")
     context_tokens: int = Field(3_000, gt=0, description="tokens of evidence, at most")
     context_pixels: int = Field(
         2_000_000, gt=0, description="pixels of all pictures in a prompt, at most"
     )
     frames: int = Field(4, gt=0, description="frames of a video in a prompt, at most")
+    unsupported: Literal["drop", "mark"] = Field(
+        "drop", description="what is done with sentences that no evidence bears out"
+    )
     answer_tokens: int = Field(512, gt=0, description="tokens of an answer, at most")
 
 

@@ -291,6 +291,7 @@ class Answer:
         unsupported: sentences that no evidence bears out (removed from the text).
         warnings: what the reader should know, such as thin evidence.
         generator: who wrote it.
+        is_found: whether there is an answer; else the text says that there is none.
     """
 
     question: str
@@ -299,6 +300,7 @@ class Answer:
     unsupported: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     generator: str = ""
+    is_found: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

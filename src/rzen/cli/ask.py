@@ -1,6 +1,7 @@
 """rzen ask: an answer from what is indexed, with citations."""
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,10 +22,17 @@ from rzen.cli.options import (
     open_index,
 )
 from rzen.cli.pages import show_page
+from rzen.errors import RzenError, UsageError
+
+if TYPE_CHECKING:
+    from rzen.api import Index
+    from rzen.types import Answer
 
 
 def run(  # noqa: PLR0913 (one parameter an option)
-    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    question: Annotated[
+        str | None, typer.Argument(help="What you want to know. With --chat, the first of several.")
+    ] = None,
     index: IndexOption = None,
     generator: Annotated[
         str | None,
@@ -41,6 +49,10 @@ def run(  # noqa: PLR0913 (one parameter an option)
             help="How evidence enters: context, marginal, projector, or several joined by +.",
         ),
     ] = None,
+    chat: Annotated[
+        bool,
+        typer.Option("--chat", help="Go on asking, a line a question; what came before counts."),
+    ] = False,
     k: CountOption = None,
     modality: ModalityOption = None,
     path: PathOption = None,
@@ -55,21 +67,75 @@ def run(  # noqa: PLR0913 (one parameter an option)
 ) -> None:
     """Answer a question from what is indexed; every citation is checked against its evidence."""
     from rzen.cli.conditions import build_filters
-    from rzen.render.page import place
 
+    if question is None and not chat:
+        raise UsageError('ask something:  rzen ask "who ...?",  or talk with  rzen ask --chat')
+    if chat and (json or html or open_page):
+        raise UsageError("--chat is for people: leave --json, --html and --open out")
     filters = build_filters(modality, path, after, before, where)
     with open_index(index, settings, encoder) as opened:
-        answer = opened.ask(question, generator=generator, fusion=fusion, filters=filters, k=k)
+        if chat:
+            talk(opened, question, generator=generator, fusion=fusion, filters=filters, k=k)
+            return
+        answer = opened.ask(
+            question or "",
+            generator=generator,
+            fusion=fusion,
+            filters=filters,
+            k=k,
+            on_text=None if json else say_piece,
+        )
     if html or open_page:
-        show_page(html, open_page, heading=question, answer=answer)
+        show_page(html, open_page, heading=answer.question, answer=answer)
     if json:
         output.emit(output.answer_document(answer))
     else:
-        output.say_text(answer.text)
-        for warning in answer.warnings:
-            output.say(f"note: {warning}")
         output.say()
-        for cite in answer.citations:
-            output.say(
-                f"[{cite.number}] " + ", ".join(filter(None, [cite.hit.uri, place(cite.hit)]))
-            )
+        say_rest(answer)
+
+
+def talk(index: "Index", question: str | None, **options: Any) -> None:
+    """Asks line by line until there are no more; each question knows the ones before."""
+    from rzen.types import Turn
+
+    history: list[Turn] = []
+    while (asked := question or _next_question()) is not None:
+        question = None
+        if not asked.strip():
+            continue
+        try:
+            answer = index.ask(asked, history=history, on_text=say_piece, **options)
+        except RzenError as error:
+            # A server that fails once must not end the conversation; what was said stays.
+            output.complain(str(error))
+            continue
+        output.say()
+        say_rest(answer)
+        output.say()
+        history.append(Turn(question=answer.question, answer=answer.text))
+
+
+def say_piece(text: str) -> None:
+    """Prints a sentence as soon as it is checked."""
+    lines = text.split("\n")
+    print("\n".join(map(output.printable, lines)), end="", flush=True)
+
+
+def say_rest(answer: "Answer") -> None:
+    """Prints notes, and what was cited."""
+    from rzen.render.page import place
+
+    for warning in answer.warnings:
+        output.say(f"note: {warning}")
+    if answer.citations:
+        output.say()
+    for cite in answer.citations:
+        where = ", ".join(filter(None, [cite.hit.uri, place(cite.hit)]))
+        output.say(f"[{cite.number}] {where}")
+
+
+def _next_question() -> str | None:
+    if sys.stdin.isatty():
+        print("? ", end="", flush=True)
+    line = sys.stdin.readline()
+    return line.strip() if line else None

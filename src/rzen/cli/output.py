@@ -104,6 +104,7 @@ def answer_document(answer: "Answer") -> dict[str, Any]:
         "unsupported": list(answer.unsupported),
         "warnings": list(answer.warnings),
         "generator": answer.generator,
+        "found": answer.is_found,
     }
 
 

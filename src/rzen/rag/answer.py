@@ -31,6 +31,7 @@ def answer(  # noqa: PLR0913 (what an answer is made of)
     settings: AskSettings,
     *,
     encoder: Encoder | None = None,
+    judge: Encoder | None = None,
     index: Surroundings | None = None,
     history: Sequence[Turn] = (),
     on_text: Callable[[str], None] | None = None,
@@ -43,6 +44,7 @@ def answer(  # noqa: PLR0913 (what an answer is made of)
         generator: writes from the evidence; not asked where there is none.
         settings: how much evidence.
         encoder: helps to cut long texts to what the question is about.
+        judge: ``mini``, which compares what is said with its evidence; ``None`` goes by words.
         index: where the hits come from; without it, hits have no neighbours and no vectors.
         history: what was asked and answered before, oldest first.
         on_text: told of the answer sentence by sentence as it is written, each after its check:
@@ -52,7 +54,7 @@ def answer(  # noqa: PLR0913 (what an answer is made of)
         RzenError: if the generator cannot be reached or refuses.
     """
     evidence, remarks = _gathered(question, hits, generator, settings, encoder, index)
-    checker = Checker(evidence)
+    checker = Checker(evidence, judge, is_marking=settings.unsupported == "mark")
     told: list[str] = []
 
     def tell(text: str) -> None:
@@ -84,6 +86,7 @@ def answer(  # noqa: PLR0913 (what an answer is made of)
         unsupported=checked.unsupported,
         warnings=tuple(warnings),
         generator=generator.name,
+        is_found=NOT_FOUND not in checked.text,
     )
 
 

@@ -1,22 +1,22 @@
 """Checks an answer, sentence by sentence, against the evidence it was made from.
 
-A sentence stays if the evidence it cites exists and bears it out; a sentence without a citation
-is given that of the evidence that does. What "bears out" means here is lexical: at least
-:data:`SUPPORTED` of the sentence's telling words, weighted by how rare they are in the evidence,
-and every number in it, occur in the evidence cited. It catches inventions, wrong numbers and
-wrong citations; it does not catch a "not" that was added or dropped, or who did what to whom.
+A sentence stays if the evidence it cites exists and bears it out (:mod:`rzen.rag.support`); a
+sentence without a citation is given that of the evidence that does. One that rests on a picture or
+a vector that the generator saw, and that words cannot be compared with, stays, and the reader is
+told. What nothing bears out is dropped, or marked with ``[?]``.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rzen.protocols import Encoder
 from rzen.rag import sentences
-from rzen.rag.context import describe
+from rzen.rag.support import Support
 from rzen.types import Citation, Evidence
 
-SUPPORTED = 0.6
-"""Share of a sentence's words that its evidence must have."""
+MARK = "[?]"
+"""Behind a sentence that nothing bears out, where such are marked and not dropped."""
 QUOTE_CHARS = 300
 """A quote is cut to this many characters."""
 NOT_FOUND = "I found nothing in the index that answers this."
@@ -52,9 +52,9 @@ def escape(text: str) -> str:
     return _MARK.sub(r"(\1)", text)
 
 
-def check(text: str, evidence: Sequence[Evidence]) -> Checked:
+def check(text: str, evidence: Sequence[Evidence], encoder: Encoder | None = None) -> Checked:
     """Checks a whole answer; see the module for the rules."""
-    checker = Checker(evidence)
+    checker = Checker(evidence, encoder)
     whole = "".join([*checker.feed(text), *checker.finish()])
     return checker.checked(whole)
 
@@ -65,11 +65,14 @@ class Checker:
 
     Attributes:
         evidence: what may be cited.
+        encoder: ``mini``, for the meaning of what is said; ``None`` goes by words.
+        is_marking: whether sentences that nothing bears out stay, marked.
     """
 
     evidence: Sequence[Evidence]
-    _weights: Mapping[str, float] = field(default_factory=dict, init=False)
-    _known: dict[int, "_Known"] = field(default_factory=dict, init=False)
+    encoder: Encoder | None = None
+    is_marking: bool = False
+    _support: Support = field(init=False)
     _buffer: str = field(default="", init=False)
     _is_started: bool = field(default=False, init=False)
     _cited: dict[int, str] = field(default_factory=dict, init=False)
@@ -77,8 +80,7 @@ class Checker:
     _warnings: list[str] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        self._known = {one.number: _Known(one) for one in self.evidence}
-        self._weights = sentences.rarity(known.words for known in self._known.values())
+        self._support = Support(self.evidence, self.encoder)
 
     def feed(self, piece: str) -> Iterator[str]:
         """Takes a piece of the answer; yields what is complete and borne out."""
@@ -100,14 +102,15 @@ class Checker:
     def checked(self, text: str) -> Checked:
         """What was found, for the text made of all that was yielded."""
         citations = [
-            Citation(number=number, hit=self._known[number].evidence.hit, quote=quote)
+            Citation(number=number, hit=self._known[number].hit, quote=quote)
             for number, quote in sorted(self._cited.items())
         ]
         warnings = list(dict.fromkeys(self._warnings))
         if self._unsupported:
             count = len(self._unsupported)
+            done = "marked" if self.is_marking else "left out"
             warnings.append(
-                f"{count} sentence{'s' * (count > 1)} left out: no evidence bears "
+                f"{count} sentence{'s' * (count > 1)} {done}: no evidence bears "
                 f"{'them' if count > 1 else 'it'} out"
             )
         return Checked(text, tuple(citations), tuple(self._unsupported), tuple(warnings))
@@ -133,30 +136,44 @@ class Checker:
             marks = ", ".join(f"[{number}]" for number in unknown)
             self._warnings.append(f"the answer cited {marks}, which is not among the evidence")
         known = [number for number in named if number in self._known]
-        if not self._is_borne_out(bare, known):
-            # Only what cites nothing may look for a witness: a wrong citation is a wrong claim.
-            known = [] if named else self._witness(bare)
-        if not known or not bare:
+        borne = self._borne(bare, named, known) if bare else []
+        if not borne:
             self._unsupported.append(sentence)
-            return ""
-        for number in known:
-            self._cited.setdefault(number, self._known[number].quote(bare, self._weights))
-        return self._marked(sentence, named, known)
+            return f"{_MARK.sub('', sentence).strip()} {MARK}" if bare and self.is_marking else ""
+        for number in borne:
+            self._cited.setdefault(number, self._quote(number, bare))
+        return self._marked(sentence, named, borne)
 
-    def _is_borne_out(self, bare: str, numbers: Iterable[int]) -> bool:
-        witnesses = [self._known[number] for number in numbers]
+    @property
+    def _known(self) -> Mapping[int, Evidence]:
+        return {number: each.evidence for number, each in self._support.witnesses.items()}
+
+    def _borne(self, bare: str, named: Sequence[int], known: Sequence[int]) -> list[int]:
+        """The numbers that bear a sentence out; empty if nothing does."""
+        if self._support.bears_out(bare, known):
+            return list(known)
+        # Only what cites nothing may look for a witness: a wrong citation is a wrong claim.
+        if not named and (found := self._support.witness(bare)):
+            return found
+        seen = self._support.seen(known if named else self._known)
+        if not seen:
+            return []
+        self._warnings.append(
+            "what was said of pictures could not be checked by words: look at them"
+        )
+        return seen if named else seen[:1]
+
+    def _quote(self, number: int, bare: str) -> str:
+        """The sentence of the evidence that shares most with what was said."""
         claimed = sentences.words(bare)
-        if not witnesses or not claimed:
-            return False
-        words = {word for witness in witnesses for word in witness.words}
-        figures = {figure for witness in witnesses for figure in witness.numbers}
-        is_covered = sentences.coverage(claimed, words, self._weights) >= SUPPORTED
-        return is_covered and sentences.numbers(bare) <= figures
-
-    def _witness(self, bare: str) -> list[int]:
-        """The first evidence that bears a sentence out alone, if any does."""
-        borne = (number for number in self._known if self._is_borne_out(bare, [number]))
-        return list(borne)[:1]
+        best = max(
+            self._support.witnesses[number].sentences,
+            key=lambda part: sentences.coverage(
+                claimed, sentences.words(part), self._support.weights
+            ),
+            default="",
+        )
+        return best if len(best) <= QUOTE_CHARS else best[: QUOTE_CHARS - 1].rstrip() + "…"
 
     def _marked(self, sentence: str, named: Sequence[int], known: Sequence[int]) -> str:
         if not named:
@@ -166,27 +183,6 @@ class Checker:
             return "".join(f"[{number}]" for number in _numbers(match[0]) if number in known)
 
         return re.sub(r"[ \t]+$", "", _MARK.sub(valid, sentence))
-
-
-class _Known:
-    """Evidence, with its words."""
-
-    def __init__(self, evidence: Evidence) -> None:
-        self.evidence = evidence
-        whole = f"{describe(evidence.hit)}\n{evidence.text}"
-        self.words = set(sentences.words(whole))
-        self.numbers = sentences.numbers(whole)
-
-    def quote(self, bare: str, weights: Mapping[str, float]) -> str:
-        """The sentence of the evidence that shares most with what was said."""
-        claimed = sentences.words(bare)
-        parts = [part.flat for part in sentences.split(self.evidence.text)]
-        best = max(
-            parts,
-            key=lambda part: sentences.coverage(claimed, sentences.words(part), weights),
-            default="",
-        )
-        return best if len(best) <= QUOTE_CHARS else best[: QUOTE_CHARS - 1].rstrip() + "…"
 
 
 def _numbers(text: str) -> list[int]:

@@ -11,8 +11,9 @@ from rzen.cli import app
 # search --explain: a hit that nobody expected is either a mistake of the encoder's or of the
 # reader's, and only its map tells which. How many hits get one is a setting, not an option.
 SURFACE = {
-    # How evidence enters the generation is what one compares: --fusion.
-    "ask": "after before encoder fusion generator help html index json k modality open path set where",
+    # How evidence enters the generation is what one compares: --fusion. --chat: follow-ups.
+    "ask": "after before chat encoder fusion generator help html index json k modality open path"
+    " set where",
     "config": "help json set",
     "doctor": "against card encoder help json set",
     "duplicates": "help index json set threshold",

@@ -39,6 +39,11 @@ def parts_of(name: str) -> frozenset[str]:
     return named | {"context"} if named == {"marginal"} else named
 
 
+def model_of(generator: Generator) -> LanguageModel | None:
+    """The language model behind a generator; ``None`` if there is none."""
+    return generator.model if isinstance(generator, JointFusion | MarginalFusion) else None
+
+
 def create(
     name: str,
     model: LanguageModel,
