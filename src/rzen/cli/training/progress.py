@@ -56,14 +56,12 @@ class Speaker:
 
     def on_stage(self, name: str, steps: int, mixture: "Mixture") -> None:
         """A line on what it is trained on."""
-        rows = f"  {len(mixture):,} rows of {len(mixture.groups)} groups"
-        self.begin(name, steps, [rows, f"  tasks: {', '.join(mixture.tasks)}"])
+        self.begin(name, steps, f"{len(mixture):,} rows of {len(mixture.groups)} groups")
+        self._say(f"  tasks: {', '.join(mixture.tasks)}")
 
-    def begin(self, name: str, steps: int, lines: list[str]) -> None:
-        """A stage begins: what it is trained on."""
-        self._say(f"{name}: {steps} steps")
-        for line in lines:
-            self._say(line)
+    def begin(self, name: str, steps: int, about: str) -> None:
+        """A stage begins: how long it is, and on what it is trained."""
+        self._say(f"{name}: {steps} steps, {about}")
         self._seconds = None
         self._failed.clear()
         if self._bars is not None:

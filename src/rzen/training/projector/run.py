@@ -29,7 +29,7 @@ MODEL, DONE = "model", "done.json"
 class ProjectorListener(Protocol):
     """Who is told what happens; on the first rank only."""
 
-    def begin(self, name: str, steps: int, lines: list[str]) -> None:
+    def begin(self, name: str, steps: int, about: str) -> None:
         """A stage begins, or goes on."""
 
     def on_step(self, stage: str, report: ProjectorReport) -> None:
@@ -177,8 +177,8 @@ class ProjectorRun:
                 instead = newest.name if newest else "the stage's beginning"
                 self.listener.on_warning(f"{path} is damaged: going on from {instead}")
             log.cut_back(checkpoints.read_progress(newest).step if newest else -1)
-            lines = [f"  {len(rows.rows):,} rows, {len(rows.vector_ID):,} items"]
-            self.listener.begin(stage.name, trainer.steps, lines)
+            about = f"{len(rows.rows):,} rows, {len(rows.vector_ID):,} items"
+            self.listener.begin(stage.name, trainer.steps, about)
         if newest is None and before is not None:
             trainer.start_from(before)
         progress, checkpoint, is_done = trainer.run()
