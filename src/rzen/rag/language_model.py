@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,25 @@ class LanguageModel(Protocol):
         Raises:
             RzenError: if the model cannot be reached, refuses, or fails.
         """
+
+
+@runtime_checkable
+class Ensemble(LanguageModel, Protocol):
+    """A language model that goes on with several conversations as one."""
+
+    def write_mixed(
+        self,
+        dialogues: Sequence[Sequence[Message]],
+        weight_K: NDArray[np.float64],
+        *,
+        max_tokens: int,
+    ) -> Iterator[str]:
+        """One answer to K conversations, from the mixture of their distributions."""
+
+    def log_likelihoods(
+        self, dialogues: Sequence[Sequence[Message]], candidates: Sequence[str]
+    ) -> NDArray[np.float64]:
+        """(K, C) log p(candidate | dialogue)."""
 
 
 def guessed_tokens(text: str) -> int:

@@ -14,8 +14,8 @@ language model.
 from rzen.errors import UsageError
 from rzen.protocols import Generator
 from rzen.rag.fusion.joint import JointFusion
-from rzen.rag.fusion.marginal import Ensemble, MarginalFusion
-from rzen.rag.language_model import LanguageModel
+from rzen.rag.fusion.marginal import MarginalFusion
+from rzen.rag.language_model import Ensemble, LanguageModel
 from rzen.rag.prompt import Form
 
 PARTS = ("context", "marginal", "projector")

@@ -3,7 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from rzen.rag.language_model import LanguageModel
+import numpy as np
+from numpy.typing import NDArray
+
+from rzen.errors import UsageError
+from rzen.rag.language_model import Ensemble, LanguageModel
 from rzen.rag.prompt import Form, messages
 from rzen.types import Evidence, Turn
 
@@ -42,6 +46,23 @@ class JointFusion:
         """See :class:`rzen.protocols.Generator`."""
         asked = messages(question, evidence, history, self._form)
         return self.model.write(asked, max_tokens=self._max_tokens)
+
+    def scores(
+        self, question: str, evidence: Sequence[Evidence], candidates: Sequence[str]
+    ) -> NDArray[np.float64]:
+        """log p(answer | question, evidence) of each candidate, (C,).
+
+        Raises:
+            UsageError: if the model is not held in this process.
+        """
+        if not isinstance(self.model, Ensemble):
+            raise UsageError(
+                f"{self.model.name} cannot score answers: name a model of transformers (a folder, "
+                "a name on the hub, or smollm2) and a fusion that needs it in process"
+            )
+        asked = messages(question, evidence, form=self._form)
+        log_1C: NDArray[np.float64] = self.model.log_likelihoods([asked], candidates)
+        return log_1C[0]
 
 
 def wanted(form: Form, *, sees: bool) -> frozenset[Literal["frames", "vectors"]]:

@@ -6,36 +6,17 @@ used to write, over whole answers to choose among candidates.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rzen.rag.fusion.joint import wanted
-from rzen.rag.language_model import LanguageModel, Message
+from rzen.rag.language_model import Ensemble, Message
 from rzen.rag.prompt import Form, messages
 from rzen.types import Evidence, Hit, Turn
 
 _LEAST = 1e-6  # of a score: a cosine may be negative
-
-
-@runtime_checkable
-class Ensemble(LanguageModel, Protocol):
-    """A language model that goes on with several conversations as one."""
-
-    def write_mixed(
-        self,
-        dialogues: Sequence[Sequence[Message]],
-        weight_K: NDArray[np.float64],
-        *,
-        max_tokens: int,
-    ) -> Iterator[str]:
-        """One answer to K conversations, from the mixture of their distributions."""
-
-    def log_likelihoods(
-        self, dialogues: Sequence[Sequence[Message]], candidates: Sequence[str]
-    ) -> NDArray[np.float64]:
-        """(K, C) log p(candidate | dialogue)."""
 
 
 def priors(hits: Sequence[Hit], temperature: float = 1.0) -> NDArray[np.float64]:

@@ -46,6 +46,7 @@ class ProjectorStage(_Section):
     epochs: float = Field(1.0, gt=0)
     steps: int | None = Field(None, gt=0, description="in the place of epochs")
     batch: BatchSize = BatchSize()
+    max_failed: float = Field(0.05, ge=0, le=1, description="share of rows that may be unreadable")
     optimizer: OptimizerSettings = OptimizerSettings(learning_rate=1e-3)
     checkpoint: CheckpointSettings = CheckpointSettings()
 

@@ -77,6 +77,7 @@ def read(
     limits: Limits,
     *,
     store: Path,
+    max_failed: float = 0.05,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> QuestionRows:
     """Reads rows and encodes their items.
@@ -86,10 +87,11 @@ def read(
         encoder: of the items.
         limits: of decoders.
         store: folder that vectors are kept in, by their item and encoder.
+        max_failed: share of rows that may be unreadable.
         on_progress: told how many items of how many are encoded.
 
     Raises:
-        DataError: if a file cannot be read, or no row is left.
+        DataError: if a file cannot be read, or too many rows cannot.
     """
     rows: list[tuple[str, _Line, tuple[str, ...]]] = []
     repeats: list[float] = []
@@ -127,9 +129,12 @@ def read(
             QuestionRow(name=place, question=line.question, answer=line.answer, items=items)
         )
         shares.append(repeat)
-    if not kept:
+    tried = len(kept) + len(failed)
+    if not kept or len(failed) > max_failed * tried:
+        reasons = "; ".join(failed[:3]) or "the files are empty"
         raise DataError(
-            f"no row is left to learn from: {'; '.join(failed[:3]) or 'no rows at all'}"
+            f"{len(failed):,} of {tried:,} rows cannot be read, more than max_failed {max_failed} "
+            f"allows: {reasons}"
         )
     return QuestionRows(
         rows=kept,

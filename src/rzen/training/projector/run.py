@@ -128,6 +128,7 @@ class ProjectorRun:
             self.encoder,
             self.limits,
             store=self.folder / "vectors",
+            max_failed=stage.max_failed,
             on_progress=self.on_encoded,
         )
 
