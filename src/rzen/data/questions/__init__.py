@@ -1,0 +1,1 @@
+"""Questions with known answers over the data of rzen-bench, for retrieval-augmented generation."""
