@@ -22,6 +22,7 @@ ALL = (
     "explain",
     "training_step",
     "batch_plan",
+    "citation_check",
 )
 RESULTS = Path(__file__).parent / "RESULTS.md"
 PARTS = Path(__file__).parent / "results"

@@ -50,7 +50,7 @@ class JointFusion:
     def scores(
         self, question: str, evidence: Sequence[Evidence], candidates: Sequence[str]
     ) -> NDArray[np.float64]:
-        """log p(answer | question, evidence) of each candidate, (C,).
+        """Log p(answer | question, evidence) of each candidate, (C,).
 
         Raises:
             UsageError: if the model is not held in this process.
@@ -61,8 +61,8 @@ class JointFusion:
                 "a name on the hub, or smollm2) and a fusion that needs it in process"
             )
         asked = messages(question, evidence, form=self._form)
-        log_1C: NDArray[np.float64] = self.model.log_likelihoods([asked], candidates)
-        return log_1C[0]
+        log_1C = self.model.log_likelihoods([asked], candidates)
+        return np.asarray(log_1C[0], np.float64)
 
 
 def wanted(form: Form, *, sees: bool) -> frozenset[Literal["frames", "vectors"]]:

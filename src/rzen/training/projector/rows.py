@@ -2,7 +2,7 @@
 
 A row is one JSON object a line: ``{"question": "...", "answer": "...", "items": [...]}``; an item
 has the fields of a row of ``rzen embed``: ``text``, ``image``, ``images``, ``video``, ``page``. All
-items are encoded once, before the first step; their vectors lie beside the run.
+items are encoded once, before the first step; their vectors are kept in the cache.
 """
 
 import hashlib

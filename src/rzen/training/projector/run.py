@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from rzen.config import Limits, ModelSettings
+from rzen.config import Limits, ModelSettings, cache_folder
 from rzen.protocols import Encoder
 from rzen.rag.generators import local_model
 from rzen.rag.local import projector as projectors
@@ -127,7 +127,7 @@ class ProjectorRun:
             files,
             self.encoder,
             self.limits,
-            store=self.folder / "vectors",
+            store=cache_folder() / "projector-items",
             max_failed=stage.max_failed,
             on_progress=self.on_encoded,
         )
