@@ -11,6 +11,7 @@ from rzen.config import AskSettings
 from rzen.protocols import Encoder, Generator
 from rzen.rag import context
 from rzen.rag.citations import NOT_FOUND, Checker
+from rzen.rag.extractive import EXTRACTIVE
 from rzen.types import Answer, Evidence, Hit, Turn
 
 
@@ -105,6 +106,8 @@ def _gathered(
         frames=settings.frames,
     )
     found = context.gather(hits, budget, question, encoder, index.beside if index else None)
+    if generator.name != EXTRACTIVE:  # which only quotes
+        found = context.for_reading(found)
     if index is None or "vectors" not in generator.wants:
         return found
     vectors = index.vectors([one.hit for one in found.evidence])

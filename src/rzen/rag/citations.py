@@ -23,6 +23,8 @@ NOT_FOUND = "I found nothing in the index that answers this."
 """What a generator says where the evidence does not answer; it needs no citation."""
 
 _MARK = re.compile(r"\[(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\]")
+# Markdown's pictures and links: whoever renders an answer must not be led elsewhere by it.
+_LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
 _UNFINISHED = re.compile(r"[\s\[\]\d,;]*")
 
 
@@ -127,6 +129,7 @@ class Checker:
 
     def _sentence(self, sentence: str) -> str:
         """The sentence as it stays; empty if it goes."""
+        sentence = _LINK.sub(r"\1", sentence)
         bare = _MARK.sub("", sentence).strip()
         if bare == NOT_FOUND:
             return NOT_FOUND

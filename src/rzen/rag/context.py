@@ -13,6 +13,7 @@ from rzen.errors import RzenError
 from rzen.protocols import Encoder
 from rzen.rag import sentences
 from rzen.rag.language_model import cut_to
+from rzen.rag.orders import without_orders
 from rzen.types import (
     Content,
     Evidence,
@@ -68,6 +69,21 @@ class Budget:
     count: Callable[[str], int]
     pixels: int = 0
     frames: int = 4
+
+
+def for_reading(found: "Gathered") -> "Gathered":
+    """Evidence as a language model gets it: without sentences that give it orders."""
+    evidence, warnings = [], list(found.warnings)
+    for one in found.evidence:
+        kept = without_orders(one.text)
+        if kept.left_out:
+            name = describe(one.hit)
+            warnings.append(
+                f"{name}: left out {len(kept.left_out)} sentence"
+                f"{'s' * (len(kept.left_out) > 1)} that gave orders to the language model"
+            )
+        evidence.append(replace(one, text=kept.text))
+    return Gathered(evidence, warnings)
 
 
 class Gathered(NamedTuple):

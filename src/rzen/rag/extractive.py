@@ -19,6 +19,7 @@ from rzen.rag.context import describe
 from rzen.rag.language_model import guessed_tokens
 from rzen.types import Content, Evidence, Text, Turn
 
+EXTRACTIVE = "extractive"
 SENTENCES = 3
 """Sentences in an answer, at most."""
 LEAST_COVERAGE = 0.35
@@ -52,7 +53,7 @@ class ExtractiveGenerator:
         encoder: finds sentences that say the same in other words; ``None`` goes by words alone.
     """
 
-    name = "extractive"
+    name = EXTRACTIVE
     wants: frozenset[Literal["frames", "vectors"]] = frozenset()
 
     def __init__(self, encoder: Encoder | None = None) -> None:

@@ -11,13 +11,11 @@ from rzen.errors import UsageError
 from rzen.protocols import Encoder, Generator
 from rzen.rag import fetched, fusion
 from rzen.rag.chat import ChatModel
-from rzen.rag.extractive import ExtractiveGenerator
+from rzen.rag.extractive import EXTRACTIVE, ExtractiveGenerator
 from rzen.rag.language_model import LanguageModel
 
 if TYPE_CHECKING:
     from rzen.rag.local.model import LocalModel
-
-EXTRACTIVE = "extractive"
 
 
 def create(
