@@ -155,13 +155,13 @@ def _variants(encoder: MiniEncoder, game: Sequence[Asked]) -> Mapping[Variant, N
                 logits = seen[scene]
                 for variant in VARIANTS:
                     if variant.side == side:
-                        places = unit(_shares(logits, variant) @ classes)
+                        places = unit(shares(logits, variant) @ classes)
                         hits[variant].append(asked.is_hit_by(places @ query_D))
     return {variant: np.array(values, np.float64) for variant, values in hits.items()}
 
 
-def _shares(logits: Maps, variant: Variant) -> NDArray[np.float64]:
-    shares = conse._shares(logits, variant.temperature)
+def shares(logits: Maps, variant: Variant) -> NDArray[np.float64]:
+    shares = conse.shares(logits, variant.temperature)
     if variant.classes == shares.shape[-1]:
         return shares
     least = np.partition(shares, -variant.classes, axis=-1)[..., -variant.classes, None]

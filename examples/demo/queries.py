@@ -83,8 +83,11 @@ QUERIES = (
     DemoQuery(kind="text → everything", text="coffee", expected=("photo-27.jpg", "photo-08.png")),
 )
 
+# The last three are answered from a picture, a page and a moment of a video.
 QUESTIONS = (
     "Which invoice is overdue?",
     "How long is the heating element of the kettle covered?",
+    "What kind of telephone is in the photo?",
     "Where is the path of the Tesseract program configured?",
+    "What is in the street video?",
 )

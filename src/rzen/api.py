@@ -22,11 +22,11 @@ from rzen.index.store import open_store
 from rzen.ingest.discover import indexed_path, indexed_roots
 from rzen.ingest.pipeline import IngestOptions, ingest
 from rzen.ingest.report import Report
-from rzen.protocols import Encoder, Explainer, Generator, Reranker
+from rzen.protocols import Encoder, Explainer, Generator, Namer, Reranker
 from rzen.rag import fusion as fusion_of
 from rzen.rag import generators
 from rzen.rag.answer import answer
-from rzen.rag.context import Beside, readable_first, shown_part
+from rzen.rag.context import Beside, readable_first, shown_part, with_names
 from rzen.rag.conversation import retrieve, standalone
 from rzen.search.compose import query_vector
 from rzen.search.duplicates import DuplicateGroup
@@ -278,6 +278,8 @@ class Index:
             hops=ask.hops,
             model=model,
         )
+        if isinstance(self.encoder, Namer) and "frames" not in generator.wants:
+            hits = with_names(hits, self.encoder)
         if not generator.wants:
             hits = readable_first(hits)
         return answer(

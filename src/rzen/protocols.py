@@ -1,4 +1,4 @@
-"""The seams: what an encoder, a vector store, a generator, a reranker and an explainer offer."""
+"""The seams: what encoders, vector stores, generators, rerankers, explainers and namers offer."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, Protocol, runtime_checkable
@@ -16,6 +16,7 @@ from rzen.types import (
     Hit,
     MediaBudget,
     Modality,
+    Named,
     Role,
     Turn,
     Vectors,
@@ -132,6 +133,18 @@ class Reranker(Protocol):
 
     def scores(self, query: str, hits: Sequence[Hit]) -> Sequence[float]:
         """One score per hit, larger is better, in their order."""
+
+
+@runtime_checkable
+class Namer(Protocol):
+    """Says what a picture seems to show, in words; some encoders know names of things."""
+
+    def names(self, content: Content) -> Sequence[Named]:
+        """What a picture seems to show, likeliest first, or a clip, by time; a few at most.
+
+        Raises:
+            MediaError: if the content cannot be opened.
+        """
 
 
 @runtime_checkable

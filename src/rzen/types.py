@@ -390,6 +390,21 @@ class Fingerprint:
     environment: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What a picture, or a frame of a clip, seems to show.
+
+    Attributes:
+        name: of a thing.
+        probability: that an encoder gives it.
+        time: of the frame, in seconds; ``None`` for a still.
+    """
+
+    name: str
+    probability: float
+    time: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HeatMap:
     """How near each place of one picture is to a query.

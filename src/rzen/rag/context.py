@@ -10,7 +10,7 @@ import numpy as np
 from rzen import media
 from rzen.config import Limits
 from rzen.errors import RzenError
-from rzen.protocols import Encoder
+from rzen.protocols import Encoder, Namer
 from rzen.rag import sentences
 from rzen.rag.language_model import cut_to
 from rzen.rag.orders import without_orders
@@ -22,6 +22,7 @@ from rzen.types import (
     Image,
     MediaBudget,
     Modality,
+    Named,
     Page,
     Part,
     Text,
@@ -259,6 +260,44 @@ def readable_first(hits: Sequence[Hit]) -> list[Hit]:
     For a generator that reads texts alone: what has none can be named and not read.
     """
     return sorted(hits, key=lambda hit: not hit.text.strip())
+
+
+def with_names(hits: Sequence[Hit], namer: Namer, most: int = 3) -> list[Hit]:
+    """Hits where the best pictures and clips without a text say what they seem to show.
+
+    Args:
+        hits: best first.
+        namer: knows names of things.
+        most: pictures that are opened for it.
+    """
+    named, left = [], most
+    for hit in hits:
+        if left and not hit.text.strip() and hit.modality in ("image", "video"):
+            left -= 1
+            named.append(replace(hit, text=_seems(hit, namer)))
+        else:
+            named.append(hit)
+    return named
+
+
+def _seems(hit: Hit, namer: Namer) -> str:
+    try:
+        return seems(namer.names(Content(shown_part(hit))), hit.modality)
+    except RzenError:
+        return ""  # its file is gone: it can still be named by its file's name
+
+
+def seems(names: Sequence[Named], modality: Modality) -> str:
+    """What was named, as a sentence; empty for nothing.
+
+    >>> seems([Named(name="race car", probability=0.5, time=63.0)], "video")
+    'This video seems to show: race car (at 1:03).'
+    """
+    told = [
+        each.name if each.time is None else f"{each.name} (at {_clock(each.time)})"
+        for each in names
+    ]
+    return f"This {KINDS[modality]} seems to show: {', '.join(told)}." if told else ""
 
 
 def describe(hit: Hit) -> str:

@@ -118,6 +118,17 @@ def minilm_weights() -> Path:
     return _source_files()["model.safetensors"]
 
 
+def class_names() -> list[str]:
+    """Names of ImageNet's 1,000 classes, in the order of the image network.
+
+    Raises:
+        MissingExtraError: if their package is not installed.
+    """
+    file = _source_files()["imagenet1k_clean_names.json"]
+    names: list[str] = json.loads(file.read_text(encoding="utf-8"))
+    return names
+
+
 def class_texts(names: list[str], descriptions: Mapping[str, Any]) -> list[str]:
     """What each class is called for its text vector: its name and what it looks like.
 

@@ -116,7 +116,7 @@ class ImageTower:
         """
         _, class_vectors = self._load()
         logits_HWC = self.place_logits(whole_places(picture_HWC))
-        return unit(_shares(logits_HWC, _PLACE_TEMPERATURE) @ class_vectors)
+        return unit(shares(logits_HWC, _PLACE_TEMPERATURE) @ class_vectors)
 
     def place_logits(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the network says of each place, (H/32, W/32, 1000): their mean is what it says.
@@ -183,7 +183,7 @@ def _squashed(pixels_HWC: NDArray[np.uint8], size: int) -> tuple[int, int]:
     return across, down
 
 
-def _shares(logits_XC: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
+def shares(logits_XC: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:
     """Probabilities of all classes, along the last axis."""
     heat = logits_XC.astype(np.float64) / temperature
     shares = np.exp(heat - heat.max(axis=-1, keepdims=True))

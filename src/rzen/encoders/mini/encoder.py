@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rzen.config import Limits
 from rzen.encoders.explaining import asked, check_seen, cosines, time_of
 from rzen.encoders.mini import assets, calibration
-from rzen.encoders.mini.conse import ImageTower
+from rzen.encoders.mini.conse import ImageTower, shares
 from rzen.encoders.mini.runtime import default_threads
 from rzen.encoders.mini.text import TEXT_DIM, TextTower
 from rzen.encoders.opening import OpenPart, open_chunks, open_content
@@ -25,6 +25,7 @@ from rzen.types import (
     HeatMap,
     MediaBudget,
     Modality,
+    Named,
     Role,
 )
 
@@ -33,6 +34,13 @@ PAGE_PICTURE = 0.1
 
 CUT = "a text is longer than this encoder reads: its end was left out"
 """The warning."""
+
+NAMES = 3
+"""Names of things that are told of a picture, at most."""
+LEAST_SHARE = 0.1
+"""Probability from which a name is told of a still ..."""
+LEAST_SHARE_MOVING = 0.25
+"""... and of a frame: there are many, each with a guess."""
 
 _CHUNK = 32  # contents whose pixels are held at once
 
@@ -145,6 +153,41 @@ class MiniEncoder:
             maps=tuple(maps),
             warnings=tuple(encoded.warnings.get(0, ())),
         )
+
+    def names(self, content: Content) -> list[Named]:
+        """See :class:`rzen.protocols.Namer`: ImageNet's classes."""
+        parts = open_content(content, self, self._limits)
+        seen = [
+            (frame, time_of(part, at)) for part in parts for at, frame in enumerate(part.pixels)
+        ]
+        if not seen:
+            return []
+        share_TC = shares(self._images.logits([frame for frame, _ in seen]))
+        if len(seen) == 1:
+            best = np.argsort(-share_TC[0])[:NAMES]
+            found = [(int(at), 0) for at in best if share_TC[0, at] >= LEAST_SHARE]
+        else:
+            # Each frame has one guess; a name is told for the frame that is surest of it.
+            first_T = share_TC.argmax(axis=1)
+            surest = {
+                int(name): int(np.where(first_T == name, share_TC.max(axis=1), 0).argmax())
+                for name in first_T
+            }
+            order = sorted(surest.items(), key=lambda each: -share_TC[each[1], each[0]])[:NAMES]
+            found = [each for each in order if share_TC[each[1], each[0]] >= LEAST_SHARE_MOVING]
+            found.sort(key=lambda each: each[1])
+        return [
+            Named(
+                name=self._class_names[name],
+                probability=float(share_TC[frame, name]),
+                time=seen[frame][1],
+            )
+            for name, frame in found
+        ]
+
+    @cached_property
+    def _class_names(self) -> list[str]:
+        return assets.class_names()
 
     def _encode_chunk(self, chunk: Sequence[tuple[int, list[OpenPart]]], rows: Rows) -> None:
         parts = [(row, part) for row, opened in chunk for part in opened]
