@@ -272,8 +272,9 @@ class Index:
             generator = self._generator(generator or ask.generator, ask)
         k = k or ask.k
         model = fusion_of.model_of(generator)
+        asked = standalone(question, history, model)
         hits = retrieve(
-            standalone(question, history, model),
+            asked,
             lambda query: self.search(query, k=2 * k, filters=filters, group=False),
             hops=ask.hops,
             model=model,
@@ -291,6 +292,7 @@ class Index:
             judge=self._judge(),
             index=self,
             history=history,
+            asked=asked,
             on_text=on_text,
         )
 

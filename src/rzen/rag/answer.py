@@ -35,6 +35,7 @@ def answer(  # noqa: PLR0913 (what an answer is made of)
     judge: Encoder | None = None,
     index: Surroundings | None = None,
     history: Sequence[Turn] = (),
+    asked: str = "",
     on_text: Callable[[str], None] | None = None,
 ) -> Answer:
     """Gathers evidence, lets a generator write, and keeps what the evidence bears out.
@@ -48,6 +49,7 @@ def answer(  # noqa: PLR0913 (what an answer is made of)
         judge: ``mini``, which compares what is said with its evidence; ``None`` goes by words.
         index: where the hits come from; without it, hits have no neighbours and no vectors.
         history: what was asked and answered before, oldest first.
+        asked: the question as it stands for itself, without the history.
         on_text: told of the answer sentence by sentence as it is written, each after its check:
             what it was told of, joined, is the answer's text.
 
@@ -55,7 +57,9 @@ def answer(  # noqa: PLR0913 (what an answer is made of)
         RzenError: if the generator cannot be reached or refuses.
     """
     evidence, remarks = _gathered(question, hits, generator, settings, encoder, index)
-    checker = Checker(evidence, judge, is_marking=settings.unsupported == "mark")
+    # The extractive generator judges by itself what has to do with the question.
+    about = "" if generator.name == EXTRACTIVE else asked or question
+    checker = Checker(evidence, judge, about, is_marking=settings.unsupported == "mark")
     told: list[str] = []
 
     def tell(text: str) -> None:

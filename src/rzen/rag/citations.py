@@ -68,11 +68,13 @@ class Checker:
     Attributes:
         evidence: what may be cited.
         encoder: ``mini``, for the meaning of what is said; ``None`` goes by words.
+        question: that is answered; empty leaves open what sentences have to do with.
         is_marking: whether sentences that nothing bears out stay, marked.
     """
 
     evidence: Sequence[Evidence]
     encoder: Encoder | None = None
+    question: str = ""
     is_marking: bool = False
     _support: Support = field(init=False)
     _buffer: str = field(default="", init=False)
@@ -82,7 +84,7 @@ class Checker:
     _warnings: list[str] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        self._support = Support(self.evidence, self.encoder)
+        self._support = Support(self.evidence, self.encoder, question=self.question)
 
     def feed(self, piece: str) -> Iterator[str]:
         """Takes a piece of the answer; yields what is complete and borne out."""

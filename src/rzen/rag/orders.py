@@ -61,7 +61,8 @@ _ORDER = re.compile(
     | \b(?:you|please|kindly)\b.{{0,40}}\b{_SPEAK}\b.{{0,40}}
       \b(?:only|exactly|word|instead|nothing)\b
     | \b{_REPLY}\b.{{0,60}}\b{_MANNER}\b.{{0,60}}["'\u201c\u00ab:]
-    | \b(?:any|every|all|each|this|the\ user'?s?|your|their)\b.{{0,15}}\b(?:questions?|quer(?:y|ies))\b
+    | \b(?:any|every|all|each|this|the\ user'?s?|your|their)\b.{{0,15}}
+      \b(?:questions?|quer(?:y|ies))\b
       .{{0,60}}\b(?:is|are|be|with|:)\b.{{0,40}}\b(?:{_REPLY}|{_SPEAK})\b
     | \b{_REPLY}\b.{{0,30}}\b(?:to|of|for|on)\b.{{0,15}}\b(?:any|every|all|each|this|your|such)\b
     | \bdo\ not\ (?:answer|mention|cite|reveal|disclose)\b
