@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rzen.config import AskSettings, ModelSettings
-from rzen.encoders.model_source import HUB_NAME, ModelSource
+from rzen.encoders.lora.base_model import with_base
+from rzen.encoders.model_source import HUB_NAME, find
 from rzen.endpoint import is_address
-from rzen.errors import UsageError
+from rzen.errors import EncoderError, GeneratorError, UsageError
 from rzen.protocols import Encoder, Generator
 from rzen.rag import fetched, fusion
 from rzen.rag.chat import ChatModel
@@ -106,8 +107,10 @@ def local_model(name: str, *, device: str, model: ModelSettings) -> "LocalModel"
 
     if file is not None:
         return LocalModel(loading.load_gguf(file, device=device), name)
-    folder = Path(name).expanduser().resolve() if _is_folder(name) else None
-    source = ModelSource(name=str(folder) if folder else name, folder=folder)
+    try:
+        source = with_base(find(name, built_in=()))
+    except EncoderError as error:
+        raise GeneratorError(str(error)) from error
     return LocalModel(loading.load(source, device=device, settings=model), Path(name).name)
 
 

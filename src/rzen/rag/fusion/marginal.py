@@ -32,9 +32,13 @@ def priors(hits: Sequence[Hit], temperature: float = 1.0) -> NDArray[np.float64]
     >>> priors(two).round(2).tolist(), priors(two, 0.5).round(2).tolist()
     ([0.75, 0.25], [0.9, 0.1])
     """
+    return np.exp(log_priors(hits, temperature))
+
+
+def log_priors(hits: Sequence[Hit], temperature: float = 1.0) -> NDArray[np.float64]:
+    """Logarithms of :func:`priors`, (K,): no float holds the smallest of those."""
     log_K = np.log(np.maximum([hit.score for hit in hits], _LEAST)) / temperature
-    weight_K = np.exp(log_K - log_K.max())
-    return np.asarray(weight_K / weight_K.sum(), np.float64)
+    return np.asarray(log_K - np.logaddexp.reduce(log_K), np.float64)
 
 
 class MarginalFusion:
@@ -80,7 +84,7 @@ class MarginalFusion:
         """See :class:`rzen.protocols.Generator`."""
         return self.model.write_mixed(
             self._dialogues(question, evidence, history),
-            priors([one.hit for one in evidence], self._temperature),
+            np.exp(self._log_priors(evidence)),
             max_tokens=self._max_tokens,
         )
 
@@ -98,10 +102,16 @@ class MarginalFusion:
             (C,) logarithms; they add up to no whole, for there are other answers.
         """
         log_KC = self.model.log_likelihoods(self._dialogues(question, evidence), candidates)
-        log_K = np.log(priors([one.hit for one in evidence], self._temperature))
+        log_K = self._log_priors(evidence)
         return np.asarray(np.logaddexp.reduce(log_KC + log_K[:, None], 0), np.float64)
+
+    def _log_priors(self, evidence: Sequence[Evidence]) -> NDArray[np.float64]:
+        if not evidence:
+            return np.zeros(1)
+        return log_priors([one.hit for one in evidence], self._temperature)
 
     def _dialogues(
         self, question: str, evidence: Sequence[Evidence], history: Sequence[Turn] = ()
     ) -> list[list[Message]]:
-        return [messages(question, [one], history, self._form) for one in evidence]
+        alone = [[one] for one in evidence] or [[]]
+        return [messages(question, own, history, self._form) for own in alone]

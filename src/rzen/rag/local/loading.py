@@ -21,7 +21,7 @@ from rzen.encoders.loading import (
 )
 from rzen.encoders.model_source import ModelSource
 from rzen.encoders.new_folder import new_folder
-from rzen.errors import GeneratorError, MissingExtraError
+from rzen.errors import EncoderError, GeneratorError, MissingExtraError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,6 +42,12 @@ class Loaded:
     window: int | None
     weights: str
 
+    @property
+    def has_template(self) -> bool:
+        """Whether it was made for conversation: its tokenizer or processor has a chat template."""
+        own = self.tokenizer.chat_template or getattr(self.processor, "chat_template", None)
+        return bool(own)
+
     def with_network(self, network: Any) -> "Loaded":
         """The same with another network, such as one with adapters."""
         return replace(self, network=network)
@@ -59,15 +65,18 @@ def load(source: ModelSource, *, device: str, settings: ModelSettings) -> Loaded
         GeneratorError: if it cannot be loaded, or is none that writes.
         MissingExtraError: if transformers is not installed.
     """
-    described = describe(source)
-    if described.files and source.base is not None:
+    if source.base is not None:
         raise GeneratorError(
             f"{source.name} is an adapter: merge it first (rzen soup {source.name} -o FOLDER "
             "--merge), and give the folder"
         )
-    _check_writes(source, described)
     auto = _transformers()
-    place = device_named(device)
+    try:
+        described = describe(source)
+        place = device_named(device)
+    except EncoderError as error:
+        raise GeneratorError(str(error)) from error
+    _check_writes(source, described)
     options: dict[str, Any] = {
         "trust_remote_code": source.name in settings.trust_remote_code,
         "local_files_only": source.folder is not None,
@@ -77,7 +86,7 @@ def load(source: ModelSource, *, device: str, settings: ModelSettings) -> Loaded
     try:
         with quiet():
             kind = auto.AutoModelForImageTextToText if sees else auto.AutoModelForCausalLM
-            network = kind.from_pretrained(source.name, **weights)
+            network, about = kind.from_pretrained(source.name, **weights, output_loading_info=True)
             processor = auto.AutoProcessor.from_pretrained(source.name, **options) if sees else None
             tokenizer = (
                 processor.tokenizer
@@ -87,6 +96,11 @@ def load(source: ModelSource, *, device: str, settings: ModelSettings) -> Loaded
     # Loaders raise whatever their libraries do; the user gets the reason and the way out.
     except Exception as error:
         raise GeneratorError(explain(source, error)) from error
+    if missing := sorted(about["missing_keys"]):
+        raise GeneratorError(
+            f"{source.name}: {len(missing)} weights are missing, such as {missing[0]}: the "
+            "download is not whole, or this is no model of the kind that its config.json says"
+        )
     weights_of = weights_hash(source, described.folder)
     return made(network.to(place), tokenizer, processor, weights=weights_of)
 

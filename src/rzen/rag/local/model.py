@@ -20,7 +20,7 @@ from rzen.errors import GeneratorError
 from rzen.rag.chat_template import PLAIN_STOPS, TEMPLATE_STOPS, until
 from rzen.rag.language_model import SMALL, Message
 from rzen.rag.local.loading import Loaded
-from rzen.rag.local.prompts import Project, Prompts, answer_tokens, prepare
+from rzen.rag.local.prompts import Project, Prompts, answer_tokens, ends, prepare
 
 _SCORED = 64  # rows of candidates that go through the network together
 
@@ -86,7 +86,7 @@ class LocalModel:
         assert len(dialogues) == len(weight_K)
         prompts = prepare(self.loaded, dialogues, self.project)
         self._check_length(prompts, max_tokens)
-        stops = TEMPLATE_STOPS if self.loaded.tokenizer.chat_template else PLAIN_STOPS
+        stops = TEMPLATE_STOPS if self.loaded.has_template else PLAIN_STOPS
         with closing(self._pieces(prompts, weight_K, max_tokens)) as pieces:
             yield from until(pieces, stops)
 
@@ -95,7 +95,8 @@ class LocalModel:
     ) -> NDArray[np.float64]:
         """How likely each answer is in each conversation.
 
-        Each prompt goes through the network once; its state is shared by all candidates.
+        A prompt's state is shared by the candidates that are read together, except by models that
+        see, which read each candidate with its prompt.
 
         Args:
             dialogues: K conversations.
@@ -110,13 +111,15 @@ class LocalModel:
         prompts = prepare(self.loaded, dialogues, self.project)
         tokens = [answer_tokens(self.loaded, text) for text in candidates]
         self._check_length(prompts, max(map(len, tokens)))
-        step = max(1, _SCORED // len(dialogues))
+        # Behind a state, models that see lose count of the places that pictures take.
+        step = 1 if self.sees else max(1, _SCORED // len(dialogues))
+        score = self._scored_whole if self.sees else self._scored
         with torch.inference_mode():
             parts = [
-                self._scored(prompts, tokens[start : start + step])
+                score(prompts, tokens[start : start + step])
                 for start in range(0, len(tokens), step)
             ]
-        return torch.cat(parts, 1).double().cpu().numpy()
+        return np.asarray(torch.cat(parts, 1).double().cpu().numpy(), np.float64)
 
     def _scored(self, prompts: Prompts, tokens: Sequence[Sequence[int]]) -> Tensor:
         """(K, C) log-likelihoods of C candidates after K prompts."""
@@ -142,6 +145,22 @@ class LocalModel:
         logits = torch.cat([before, after.logits[:, :-1]], 1).float()
         chosen = logits.log_softmax(-1).gather(2, answer[:, :, None])[:, :, 0]
         return (chosen * mask).sum(1).view(k, c)
+
+    def _scored_whole(self, prompts: Prompts, tokens: Sequence[Sequence[int]]) -> Tensor:
+        """(K, 1) log-likelihoods of one candidate, each prompt and it read from the beginning."""
+        (answer,) = tokens
+        k = len(prompts.mask)
+        answer_KA = torch.tensor([list(answer)] * k, device=prompts.mask.device)
+        inputs = dict(prompts.inputs)
+        for name in ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids"):
+            if name in inputs:
+                added = {"input_ids": answer_KA, "attention_mask": torch.ones_like(answer_KA)}
+                more = added.get(name, torch.zeros_like(answer_KA))
+                inputs[name] = torch.cat([inputs[name], more.to(inputs[name])], 1)
+        logits = self.loaded.network(**inputs, use_cache=False).logits[:, -len(answer) - 1 : -1]
+        log_KA = logits.float().log_softmax(-1).gather(2, answer_KA[:, :, None])[:, :, 0]
+        total: Tensor = log_KA.sum(1, keepdim=True)
+        return total
 
     def _places(self, mask: Tensor) -> dict[str, Tensor]:
         """Positions in a batch filled from the left; a model that sees finds its own."""
@@ -172,14 +191,12 @@ class LocalModel:
                     self.loaded.network.generate(
                         **prompts.inputs,
                         **options,
-                        max_new_tokens=max_tokens,
-                        do_sample=False,
+                        generation_config=self._plain(max_tokens),
                         streamer=told,
-                        pad_token_id=self.loaded.tokenizer.pad_token_id,
                     )
             except Exception as error:  # noqa: BLE001 (told to whoever reads the answer)
                 failures.append(error)
-                told.end()  # type: ignore[no-untyped-call]
+                told.text_queue.put(told.stop_signal)  # its end() would decode what failed
 
         worker = Thread(target=work, name="rzen-generate", daemon=True)
         worker.start()
@@ -191,6 +208,20 @@ class LocalModel:
         if failures:
             reason = (str(failures[0]).strip() or type(failures[0]).__name__).splitlines()[0]
             raise GeneratorError(f"{self.name} failed: {reason}") from failures[0]
+
+    def _plain(self, max_tokens: int) -> Any:
+        """The likeliest token each time: a checkpoint's own penalties and samplings do not count.
+
+        They would change the distributions that are mixed, each row's by its own prompt.
+        """
+        from transformers import GenerationConfig  # noqa: PLC0415
+
+        return GenerationConfig(  # type: ignore[no-untyped-call]
+            do_sample=False,
+            max_new_tokens=max_tokens,
+            eos_token_id=ends(self.loaded) or None,
+            pad_token_id=self.loaded.tokenizer.pad_token_id,
+        )
 
     def _options(self, weight_K: NDArray[np.float64], is_over: Event) -> dict[str, Any]:
         from transformers import LogitsProcessorList, StoppingCriteriaList  # noqa: PLC0415

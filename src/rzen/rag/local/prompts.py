@@ -1,7 +1,9 @@
 """Conversations to what a network takes: tokens, pictures, or embeddings with soft tokens."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import torch
@@ -9,14 +11,15 @@ from torch import Tensor
 
 from rzen.errors import GeneratorError
 from rzen.rag.chat_template import plain, without_system
-from rzen.rag.language_model import Message, SoftItem
+from rzen.rag.language_model import Message, Part, SoftItem
 from rzen.rag.local.loading import Loaded
 from rzen.types import Frames
 
 Project: TypeAlias = Callable[[Sequence[SoftItem]], Tensor]
 """Items to soft tokens, (items, T, H) in the space of the network's input embeddings."""
 
-_PICTURE, SOFT = "\ue000", "\ue001"  # private characters: no file's text keeps them
+SOFT = "\ue001"
+"""Where a soft item goes: a private character, which no file's text keeps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,7 +73,7 @@ def prepare(
     if has_pictures:
         frames = [part for part in parts if isinstance(part, Frames)]
         made = loaded.processor(
-            text=[_pictured(text, loaded) for text in texts],
+            text=texts,
             images=[pixels for each in frames for pixels in each.pixels],
             padding=True,
             return_tensors="pt",
@@ -83,66 +86,83 @@ def prepare(
 def rendered(loaded: Loaded, dialogue: Sequence[Message]) -> str:
     """A conversation as the model's own chat template has it, or as plain lines without one.
 
-    Pictures and soft items are left as marks.
+    Soft items are left as marks; pictures have the model's own. What a text holds of the model's
+    control tokens is broken up: no file may end the user's turn.
     """
-    template = loaded.tokenizer.chat_template or getattr(loaded.processor, "chat_template", None)
-    if not template:
-        text = plain([(each.speaker, _marked(each)) for each in dialogue])
+    if not loaded.has_template:
+        text = plain([(each.speaker, _written(each, loaded)) for each in dialogue])
         return (loaded.tokenizer.bos_token or "") + text
     try:
-        return _templated(loaded, dialogue, template)
+        return _templated(loaded, dialogue)
     except Exception as error:
-        if not any(each.speaker == "system" for each in dialogue):
+        merged = without_system(dialogue)
+        if any(each.speaker == "system" for each in merged) or len(merged) == len(dialogue):
             raise GeneratorError(
                 f"the model's chat template does not take this conversation: {error}"
             ) from error
     # Some templates refuse a system's message.
-    return rendered(loaded, without_system(dialogue))
+    return rendered(loaded, merged)
 
 
-def _templated(loaded: Loaded, dialogue: Sequence[Message], template: str) -> str:
-    turns = [{"role": each.speaker, "content": _marked(each)} for each in dialogue]
-    text = loaded.tokenizer.apply_chat_template(
-        turns, chat_template=template, tokenize=False, add_generation_prompt=True
+def _templated(loaded: Loaded, dialogue: Sequence[Message]) -> str:
+    if getattr(loaded.processor, "chat_template", None):
+        turns: list[dict[str, Any]] = [
+            {"role": each.speaker, "content": _listed(each, loaded)} for each in dialogue
+        ]
+        return str(
+            loaded.processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        )
+    turns = [{"role": each.speaker, "content": _written(each, loaded)} for each in dialogue]
+    return str(
+        loaded.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     )
-    return str(text)
 
 
-def _marked(message: Message) -> str:
-    def mark(part: object) -> str:
-        if isinstance(part, str):
-            return part.replace(_PICTURE, "\ufffd").replace(SOFT, "\ufffd")
-        return SOFT if isinstance(part, SoftItem) else _PICTURE * len(_pixels(part))
+def _listed(message: Message, loaded: Loaded) -> list[dict[str, str]]:
+    """A message's parts as templates of models that see take them; texts in a row are one."""
+    parts: list[dict[str, str]] = []
+    for part in message.parts:
+        if isinstance(part, Frames):
+            parts += [{"type": "image"}] * len(part.pixels)
+            continue
+        text = SOFT if isinstance(part, SoftItem) else _defused(part, loaded)
+        if parts and parts[-1]["type"] == "text":
+            parts[-1]["text"] += text
+        else:
+            parts.append({"type": "text", "text": text})
+    return parts
 
-    return "".join(mark(part) for part in message.parts)
 
+def _written(message: Message, loaded: Loaded) -> str:
+    """A message's parts as one text."""
 
-def _pixels(part: object) -> Sequence[Any]:
-    assert isinstance(part, Frames)
-    return part.pixels
+    def text_of(part: Part) -> str:
+        if isinstance(part, Frames):
+            return _picture_mark(loaded) * len(part.pixels)
+        return SOFT if isinstance(part, SoftItem) else _defused(part, loaded)
 
-
-def _pictured(text: str, loaded: Loaded) -> str:
-    """The text with the model's own marks for pictures."""
-    return text.replace(_PICTURE, _picture_mark(loaded))
+    return "".join(text_of(part) for part in message.parts)
 
 
 def _picture_mark(loaded: Loaded) -> str:
-    """What the model's chat template puts where a picture is."""
-    template = loaded.processor.chat_template or loaded.tokenizer.chat_template
-    if template:
-        turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": SOFT}]}
-        text = loaded.processor.apply_chat_template([turn], tokenize=False)
-        bare = loaded.processor.apply_chat_template(
-            [{"role": "user", "content": [{"type": "text", "text": SOFT}]}], tokenize=False
-        )
-        start = len(bare.partition(SOFT)[0])
-        if mark := text[start : text.find(SOFT)]:
-            return str(mark)
-    token = getattr(loaded.processor, "image_token", None)
-    if not token:
+    mark = getattr(loaded.processor, "image_token", None)
+    if not mark:
         raise GeneratorError("the model's processor does not say how a picture is marked")
-    return str(token)
+    return str(mark)
+
+
+def _defused(text: str, loaded: Loaded) -> str:
+    """A text in which nothing is read as a control token, or as a place for a soft item."""
+    tokenizer = loaded.tokenizer
+    names = tuple(sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}))
+    broken = _control(names).sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+    return broken.replace(SOFT, "\ufffd")
+
+
+@lru_cache(maxsize=8)
+def _control(names: tuple[str, ...]) -> re.Pattern[str]:
+    longest_first = sorted((name for name in names if len(name) > 1), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
 
 def embedded_row(loaded: Loaded, text: str, soft: Sequence[Tensor] | Tensor | None) -> Tensor:
@@ -167,9 +187,34 @@ def embedded_row(loaded: Loaded, text: str, soft: Sequence[Tensor] | Tensor | No
 
 def answer_tokens(loaded: Loaded, text: str) -> list[int]:
     """An answer as the model would write it, with the token that ends its turn."""
-    spoken = text if loaded.tokenizer.chat_template else f" {text}"
+    spoken = text if loaded.has_template else f" {text}"
     tokens: list[int] = loaded.tokenizer(spoken, add_special_tokens=False)["input_ids"]
-    return [*tokens, loaded.tokenizer.eos_token_id]
+    return [*tokens, end_of_turn(loaded)]
+
+
+def ends(loaded: Loaded) -> list[int]:
+    """The tokens that end what the model writes: its configuration names one or several."""
+    own = loaded.network.generation_config.eos_token_id
+    named = own if isinstance(own, list) else [own]
+    found = [each for each in (*named, loaded.tokenizer.eos_token_id) if each is not None]
+    return list(dict.fromkeys(found))
+
+
+def end_of_turn(loaded: Loaded) -> int:
+    """Of the ends, the one that the model's chat template puts behind an answer.
+
+    Raises:
+        GeneratorError: if the model has no end at all.
+    """
+    known = ends(loaded)
+    if not known:
+        raise GeneratorError("the model has no token that ends an answer")
+    if loaded.has_template and len(known) > 1:
+        said = [Message("user", ("?",)), Message("assistant", ("!",))]
+        text = rendered(loaded, said)
+        tokens = loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return next((each for each in reversed(tokens) if each in known), known[0])
+    return known[0]
 
 
 def filled_left(rows: Sequence[Tensor]) -> dict[str, Tensor]:
