@@ -42,6 +42,7 @@ def run(context: typer.Context, json: JsonOption = False) -> None:
 
 @app.command("fetch")
 def fetch(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="Such as smollm2.")],
     json: JsonOption = False,
 ) -> None:
@@ -49,7 +50,7 @@ def fetch(
     from rzen.rag import fetched
 
     file = fetched.fetch(name, output.complain)
-    if json:
+    if json or (context.parent is not None and context.parent.params.get("json")):
         output.emit({"name": name, "file": str(file)})
         return
     output.say(f"{name} is here: {file}")

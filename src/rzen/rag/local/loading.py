@@ -15,6 +15,7 @@ from rzen.encoders.loading import (
     describe,
     device_named,
     explain,
+    hub_folder,
     quiet,
     reason_of,
     weights_hash,
@@ -34,6 +35,7 @@ class Loaded:
         processor: of pictures and texts together; ``None`` for a model of texts alone.
         window: tokens of context; ``None`` if its configuration does not say.
         weights: hash of its files, or its commit on the hub.
+        folder: where its files are; ``None`` for one that was made in memory.
     """
 
     network: Any
@@ -41,6 +43,7 @@ class Loaded:
     processor: Any
     window: int | None
     weights: str
+    folder: Path | None = None
 
     @property
     def has_template(self) -> bool:
@@ -102,7 +105,8 @@ def load(source: ModelSource, *, device: str, settings: ModelSettings) -> Loaded
             "download is not whole, or this is no model of the kind that its config.json says"
         )
     weights_of = weights_hash(source, described.folder)
-    return made(network.to(place), tokenizer, processor, weights=weights_of)
+    loaded = made(network.to(place), tokenizer, processor, weights=weights_of)
+    return replace(loaded, folder=described.folder or hub_folder(source.name))
 
 
 def load_gguf(file: Path, *, device: str) -> Loaded:

@@ -37,6 +37,6 @@ def with_projector(
         facts.check_encoder(fingerprint)
     adapter = folder / ADAPTER
     if adapter.is_dir():
-        base = ModelSource(name=name)
+        base = ModelSource(name=name, folder=loaded.folder)
         merge(ModelSource(name=str(adapter), folder=adapter, base=base), loaded.network)
     return LocalModel(loaded, name, project=projector.to(loaded.network.device).project)

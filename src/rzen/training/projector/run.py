@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -15,7 +15,7 @@ from rzen.rag.local.loading import Loaded
 from rzen.rag.local.projecting import ADAPTER
 from rzen.rag.local.projector import Projector, ProjectorFacts, ProjectorShape, own_parts
 from rzen.training import checkpoints, run_folder
-from rzen.training.adapters import with_adapters
+from rzen.training.adapters import save_adapter, with_adapters
 from rzen.training.projector import rows as question_rows
 from rzen.training.projector.card import card
 from rzen.training.projector.recipe import ProjectorRecipe, ProjectorStage
@@ -146,7 +146,10 @@ class ProjectorRun:
         size = float(embedding.float().square().mean().sqrt())
         projector = Projector(shape, size=size).to(network.device)
         if self.recipe.lora is not None:
-            network = with_adapters(network, self.recipe.lora)
+            # The table of words stays as it is: soft tokens were sized by it.
+            kept = (*self.recipe.lora.without, *_heads(network))
+            lora = self.recipe.lora.model_copy(update={"without": kept})
+            network = with_adapters(network, lora)
         return loaded.with_network(network), projector
 
     def _train(
@@ -200,7 +203,7 @@ class ProjectorRun:
         )
         projectors.save(aside, projector, facts)
         if self.recipe.lora is not None:
-            loaded.network.save_pretrained(aside / ADAPTER, safe_serialization=True)
+            save_adapter(loaded.network, aside / ADAPTER)
         (aside / "README.md").write_text(card(self.recipe, facts), encoding="utf-8")
 
 
@@ -220,3 +223,9 @@ class _Watcher:
 
     def on_saved(self, checkpoint: Path) -> None:
         self.listener.on_saved(checkpoint)
+
+
+def _heads(network: Any) -> list[str]:
+    """Names of the layers that turn states into words."""
+    head = network.get_output_embeddings()
+    return [name for name, module in network.named_modules() if module is head]
