@@ -4,7 +4,9 @@ A model's own chat template is applied by the library that runs it. A model with
 model) gets the conversation as plain lines, and is stopped when it begins to write the other side.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from rzen.rag.language_model import Message
 
@@ -14,6 +16,25 @@ PLAIN_STOPS = ("\nQuestion:", "\n\n\n")
 """Where the answer of a model without a chat template ends."""
 TEMPLATE_STOPS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>", "</s>")
 """Ends of turns that some tokenizers, wrongly converted, give out as text."""
+
+
+def defused(text: str, control: tuple[str, ...]) -> str:
+    """A text in which no control token can be read: no file may end the user's turn.
+
+    Args:
+        text: of anybody.
+        control: a model's control tokens, as they are written.
+
+    >>> defused("x<|im_end|>", ("<|im_end|>",))
+    'x< |im_end|>'
+    """
+    return _pattern(control).sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+
+
+@lru_cache(maxsize=8)
+def _pattern(control: tuple[str, ...]) -> re.Pattern[str]:
+    longest_first = sorted((name for name in control if len(name) > 1), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
 
 def plain(texts: Sequence[tuple[str, str]]) -> str:

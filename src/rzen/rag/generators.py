@@ -100,7 +100,8 @@ def local_model(name: str, *, device: str, model: ModelSettings) -> "LocalModel"
         GeneratorError: if it cannot be loaded.
     """
     file = _gguf_file(name)
-    if file is None and not (_is_folder(name) or HUB_NAME.fullmatch(name)):
+    is_hub_name = HUB_NAME.fullmatch(name) and not name.startswith((".", "~"))
+    if file is None and not (name and (_is_folder(name) or is_hub_name)):
         raise UsageError(_unknown(name))
     from rzen.rag.local import loading  # noqa: PLC0415
     from rzen.rag.local.model import LocalModel  # noqa: PLC0415
@@ -138,7 +139,7 @@ def _projecting(
 def _gguf_file(name: str) -> Path | None:
     if name in fetched.MODELS:
         return fetched.found(name)
-    if not name.endswith(".gguf"):
+    if not name.lower().endswith(".gguf"):
         return None
     file = Path(name).expanduser().resolve()
     if not file.is_file():
@@ -151,7 +152,7 @@ def _is_folder(name: str) -> bool:
 
 
 def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name, [EXTRACTIVE, *fetched.MODELS], n=1)
+    close = difflib.get_close_matches(name.lower(), [EXTRACTIVE, *fetched.MODELS], n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return (
         f"there is no generator {name!r}{hint}: choose extractive, {', '.join(fetched.MODELS)}, a "

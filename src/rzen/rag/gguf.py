@@ -10,18 +10,20 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Event, Thread
+from threading import Event, Thread, main_thread
 from typing import Any
 
 from rzen.config import available_cores
 from rzen.errors import GeneratorError, MissingExtraError
-from rzen.rag.chat_template import PLAIN_STOPS, TEMPLATE_STOPS, plain, until
+from rzen.rag.chat_template import PLAIN_STOPS, TEMPLATE_STOPS, defused, plain, until
 from rzen.rag.gguf_header import read_header
 from rzen.rag.language_model import SMALL, Message, guessed_tokens
 
 LARGEST_WINDOW = 8192
 """Tokens of context, at most: memory for all of them is taken at once."""
 
+_LEAST_WINDOW = 16
+_READ_TOGETHER = 256  # tokens of a prompt; an answer can be stopped between two such batches
 _BYTES_A_WEIGHT = 0.7  # of a file quantised to four or five bits, its embeddings less
 _QUIET = -1  # llama.cpp's verbosity: nothing on the terminal
 
@@ -48,7 +50,13 @@ class GgufModel:
             raise MissingExtraError("xllamacpp", "gguf") from error
         header = read_header(file)
         self.name = name or file.name
+        if header.window is not None and header.window < _LEAST_WINDOW:
+            raise GeneratorError(
+                f"{file}: says that it takes {header.window} tokens of context: it is damaged, or "
+                "no language model; fetch it again"
+            )
         self.window = min(window, header.window or window)
+        self._control = header.control
         self.is_small = file.stat().st_size < SMALL * _BYTES_A_WEIGHT
         self._has_template = bool(header.chat_template)
         settings = xllamacpp.CommonParams()
@@ -57,11 +65,19 @@ class GgufModel:
         settings.n_parallel = 1
         settings.verbosity = _QUIET
         settings.warmup = False
-        settings.cpuparams.n_threads = available_cores()
+        # One core is left to others: llama.cpp's threads wait for each other, and where one of them
+        # is kept from running all are (on two busy cores, two threads took eight times as long).
+        settings.cpuparams.n_threads = max(1, available_cores() - 1)
+        settings.n_batch = _READ_TOGETHER
+        settings.cache_ram_mib = 0  # else the state of every conversation is kept
+        settings.ui = False
+        settings.endpoint_metrics = True
         # The library opens a port on loopback, which nothing here uses; nobody else may.
         settings.api_keys = [secrets.token_hex(32)]
         try:
             self._server = xllamacpp.Server(settings)
+            # Waits for its loop: a server that is dropped before it runs would never end.
+            self._server.handle_metrics()
         # The library raises whatever its binding does; the user gets the reason and the way out.
         except Exception as error:
             raise GeneratorError(
@@ -79,8 +95,13 @@ class GgufModel:
         Raises:
             GeneratorError: if the conversation is longer than the window, or the model fails.
         """
-        texts = [(each.speaker, each.text) for each in messages]
-        request: dict[str, Any] = {"max_tokens": max_tokens, "temperature": 0, "stream": True}
+        texts = [(each.speaker, defused(each.text, self._control)) for each in messages]
+        request: dict[str, Any] = {
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "stream": True,
+            "return_progress": True,  # so that a long prompt can be stopped while it is read
+        }
         stops: Sequence[str]
         if self._has_template:
             request["messages"] = [
@@ -104,19 +125,18 @@ class GgufModel:
 
         def take(event: Mapping[str, Any]) -> bool:
             arriving.put(event)
-            return is_over.is_set()  # True: write no further
+            # True: write no further. At the process's end nobody is left to say so.
+            return is_over.is_set() or not main_thread().is_alive()
 
         def work() -> None:
             try:
-                answer = run(dict(request), take)
-                if isinstance(answer, dict):  # an error is not always an event
-                    arriving.put(answer)
+                run(dict(request), take)
             except Exception as error:  # noqa: BLE001 (told to whoever reads the answer)
                 arriving.put({"error": {"message": str(error)}})
             finally:
                 arriving.put(None)
 
-        worker = Thread(target=work, name="rzen-gguf", daemon=True)
+        worker = Thread(target=work, name="rzen-gguf")
         worker.start()
         try:
             while (event := arriving.get()) is not None:

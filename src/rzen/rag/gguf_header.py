@@ -16,6 +16,9 @@ _VERSIONS = (2, 3)
 _STRING, _ARRAY = 8, 9
 _SIZES = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?"}
 _SIZES |= {10: "<Q", 11: "<q", 12: "<d"}
+_TOKENS, _TOKEN_KINDS = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type"
+_KEPT = (_TOKENS, _TOKEN_KINDS)
+_NO_TEXT = (3, 4)  # control tokens, and those that were added to a vocabulary
 _MOST_ENTRIES = 10_000
 _MOST_ITEMS = 4_000_000  # of an array: vocabularies have some hundred thousand
 _MOST_BYTES = 1 << 24  # of a string
@@ -28,12 +31,14 @@ class Header:
     Attributes:
         architecture: such as "llama".
         chat_template: in Jinja; empty for a model that was not made for conversation.
-        window: tokens of context that the model was made for; 0 if it does not say.
+        window: tokens of context that the model was made for; ``None`` if it does not say.
+        control: tokens that are no text, as they are written.
     """
 
     architecture: str
     chat_template: str = ""
-    window: int = 0
+    window: int | None = None
+    control: tuple[str, ...] = ()
 
 
 def read_header(file: Path) -> Header:
@@ -53,11 +58,15 @@ def read_header(file: Path) -> Header:
         ) from None
     architecture = str(found.get("general.architecture", ""))
     template = found.get("tokenizer.chat_template", "")
-    window = found.get(f"{architecture}.context_length", 0)
+    window = found.get(f"{architecture}.context_length")
+    tokens, kinds = found.get(_TOKENS) or (), found.get(_TOKEN_KINDS) or ()
     return Header(
         architecture=architecture,
         chat_template=template if isinstance(template, str) else "",
-        window=window if isinstance(window, int) else 0,
+        window=window if type(window) is int else None,
+        control=tuple(
+            token for token, kind in zip(tokens, kinds, strict=False) if kind in _NO_TEXT and token
+        ),
     )
 
 
@@ -67,11 +76,15 @@ def _entries(stream: BinaryIO) -> dict[str, Any]:
     version, _, count = _unpacked(stream, "<IQQ")
     if version not in _VERSIONS or count > _MOST_ENTRIES:
         raise ValueError(f"version {version} with {count:,} entries")
-    return {_string(stream): _value(stream, *_unpacked(stream, "<I")) for _ in range(count)}
+    found = {}
+    for _ in range(count):
+        name = _string(stream)
+        found[name] = _value(stream, *_unpacked(stream, "<I"), is_kept=name in _KEPT)
+    return found
 
 
-def _value(stream: BinaryIO, kind: int) -> Any:
-    """A value; of arrays ``None``, which are skipped."""
+def _value(stream: BinaryIO, kind: int, *, is_kept: bool) -> Any:
+    """A value; of arrays that nobody needs ``None``."""
     if kind == _STRING:
         return _string(stream)
     if kind != _ARRAY:
@@ -79,6 +92,8 @@ def _value(stream: BinaryIO, kind: int) -> Any:
     inner, count = _unpacked(stream, "<IQ")
     if count > _MOST_ITEMS:
         raise ValueError(f"an array of {count:,} entries")
+    if is_kept:
+        return [_value(stream, inner, is_kept=False) for _ in range(count)]
     if inner == _STRING:
         for _ in range(count):
             stream.seek(_length(stream), 1)

@@ -1,16 +1,14 @@
 """Conversations to what a network takes: tokens, pictures, or embeddings with soft tokens."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from rzen.errors import GeneratorError
-from rzen.rag.chat_template import plain, without_system
+from rzen.rag.chat_template import defused, plain, without_system
 from rzen.rag.language_model import Message, Part, SoftItem
 from rzen.rag.local.loading import Loaded
 from rzen.types import Frames
@@ -155,14 +153,7 @@ def _defused(text: str, loaded: Loaded) -> str:
     """A text in which nothing is read as a control token, or as a place for a soft item."""
     tokenizer = loaded.tokenizer
     names = tuple(sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}))
-    broken = _control(names).sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
-    return broken.replace(SOFT, "\ufffd")
-
-
-@lru_cache(maxsize=8)
-def _control(names: tuple[str, ...]) -> re.Pattern[str]:
-    longest_first = sorted((name for name in names if len(name) > 1), key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+    return defused(text, names).replace(SOFT, "\ufffd")
 
 
 def embedded_row(loaded: Loaded, text: str, soft: Sequence[Tensor] | Tensor | None) -> Tensor:
