@@ -109,6 +109,7 @@ class Support:
         fitted = WORDS_ALONE if encoder is None else WORDS
         self._words = fitted if words is None else words
         self._meaning = meaning
+        self._read: tuple[tuple[str, ...], NDArray[np.float32]] | None = None
         self._question_D: NDArray[np.float32] | None = None
         if encoder is not None and question:
             self._question_D = encoder.encode([Content(Text(question))], role="query").vectors[0]
@@ -161,11 +162,13 @@ class Support:
             ]
             order = np.argsort(-np.array(shared), kind="stable")
             return [parts[at] for at in order[:_NEAREST]], [0.0] * len(clauses), clauses
-        made = self._encoder.encode(
-            [Content(Text(text)) for text in (claim, *clauses)], role="document"
-        )
+        texts = (claim, *clauses)
+        if self._read is None or self._read[0] != texts:  # each witness is asked of the same claim
+            made = self._encoder.encode([Content(Text(text)) for text in texts], role="document")
+            self._read = (texts, made.vectors)
+        vector_CD = self._read[1]
         cosine_CS = np.concatenate(
-            [each.cosines(made.vectors, self._encoder) for each in asked], axis=1
+            [each.cosines(vector_CD, self._encoder) for each in asked], axis=1
         )
         order = np.argsort(-cosine_CS[0], kind="stable")
         return [parts[at] for at in order[:_NEAREST]], cosine_CS[1:].max(1).tolist(), clauses

@@ -24,6 +24,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from rzen.errors import DataError, UsageError
+from rzen.training import checkpoints
 from rzen.training.checkpoints import sync
 from rzen.version import __version__
 
@@ -210,6 +211,21 @@ class StepLog:
                 continue  # the run was killed while it wrote this one
             if isinstance(found, dict):
                 yield found
+
+
+def pick_up(folder: Path, log: StepLog, on_warning: Callable[[str], None]) -> None:
+    """Cuts a stage's log back to the checkpoint that it goes on from, and names damaged newer ones.
+
+    Args:
+        folder: of the stage's checkpoints.
+        log: of the stage.
+        on_warning: told of each damaged one.
+    """
+    own = checkpoints.newest(folder)
+    for path in checkpoints.damaged_since(folder, own):
+        instead = own.name if own else "the stage's beginning"
+        on_warning(f"{path} is damaged: going on from {instead}")
+    log.cut_back(checkpoints.read_progress(own).step if own else -1)
 
 
 def _differences(held: Any, mine: Any, at: str = "") -> Iterator[str]:

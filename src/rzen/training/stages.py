@@ -221,10 +221,7 @@ class Run:
         """Starts from the stage before, or from this stage's own checkpoint."""
         own = checkpoints.newest(trainer.folder)
         if self.processes.ranks.is_first:
-            for path in checkpoints.damaged_since(trainer.folder, own):
-                instead = own.name if own else "the stage's beginning"
-                self.listener.on_warning(f"{path} is damaged: going on from {instead}")
-            log.cut_back(checkpoints.read_progress(own).step if own else -1)
+            run_folder.pick_up(trainer.folder, log, self.listener.on_warning)
         if own is None and stage.start:
             before = self.folder / stage.start
             final = run_folder.read_json(before / DONE)["checkpoint"]

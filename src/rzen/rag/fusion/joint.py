@@ -12,8 +12,8 @@ from rzen.rag.prompt import Form, messages
 from rzen.types import Evidence, Turn
 
 
-class JointFusion:
-    """A generator that puts all evidence into one prompt.
+class Prompting:
+    """What generators share that put evidence into prompts of one form.
 
     Args:
         model: writes.
@@ -39,6 +39,10 @@ class JointFusion:
     def count(self, text: str) -> int:
         """See :class:`rzen.protocols.Generator`."""
         return self.model.count(text)
+
+
+class JointFusion(Prompting):
+    """A generator that puts all evidence into one prompt."""
 
     def generate(
         self, question: str, evidence: Sequence[Evidence], history: Sequence[Turn] = ()

@@ -6,12 +6,11 @@ used to write, over whole answers to choose among candidates.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rzen.rag.fusion.joint import wanted
+from rzen.rag.fusion.joint import Prompting
 from rzen.rag.language_model import Ensemble, Message
 from rzen.rag.prompt import Form, messages
 from rzen.types import Evidence, Hit, Turn
@@ -41,7 +40,7 @@ def log_priors(hits: Sequence[Hit], temperature: float = 1.0) -> NDArray[np.floa
     return np.asarray(log_K - np.logaddexp.reduce(log_K), np.float64)
 
 
-class MarginalFusion:
+class MarginalFusion(Prompting):
     """A generator that asks once a piece of evidence, and mixes.
 
     Args:
@@ -51,6 +50,8 @@ class MarginalFusion:
         temperature: of p(d | x); see :func:`priors`.
     """
 
+    model: Ensemble
+
     def __init__(
         self,
         model: Ensemble,
@@ -59,24 +60,8 @@ class MarginalFusion:
         max_tokens: int,
         temperature: float = 1.0,
     ) -> None:
-        self.model = model
-        self._form = form
-        self._max_tokens = max_tokens
+        super().__init__(model, form, max_tokens=max_tokens)
         self._temperature = temperature
-
-    @property
-    def name(self) -> str:
-        """The model's."""
-        return self.model.name
-
-    @property
-    def wants(self) -> frozenset[Literal["frames", "vectors"]]:
-        """See :class:`rzen.protocols.Generator`."""
-        return wanted(self._form, sees=self.model.sees)
-
-    def count(self, text: str) -> int:
-        """See :class:`rzen.protocols.Generator`."""
-        return self.model.count(text)
 
     def generate(
         self, question: str, evidence: Sequence[Evidence], history: Sequence[Turn] = ()

@@ -177,10 +177,7 @@ class ProjectorRun:
         )
         newest = checkpoints.newest(trainer.folder)
         if self.ranks.is_first:
-            for path in checkpoints.damaged_since(trainer.folder, newest):
-                instead = newest.name if newest else "the stage's beginning"
-                self.listener.on_warning(f"{path} is damaged: going on from {instead}")
-            log.cut_back(checkpoints.read_progress(newest).step if newest else -1)
+            run_folder.pick_up(trainer.folder, log, self.listener.on_warning)
             about = f"{len(rows.rows):,} rows, {len(rows.vector_ID):,} items"
             self.listener.begin(stage.name, trainer.steps, about)
         if newest is None and before is not None:
