@@ -23,6 +23,7 @@ ALL = (
     "training_step",
     "batch_plan",
     "citation_check",
+    "rag_speed",
 )
 RESULTS = Path(__file__).parent / "RESULTS.md"
 PARTS = Path(__file__).parent / "results"

@@ -38,6 +38,7 @@ def main(folder: Path, size: int, accumulate: int, broken: int) -> None:
         "tokens": [report.tokens for report in run.watcher.reports],
     }
     (folder / f"rank-{ranks.rank}.json").write_text(json.dumps(found))
+    ranks.wait()
     dist.destroy_process_group()
 
 

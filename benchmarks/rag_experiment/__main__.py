@@ -23,7 +23,7 @@ from rzen.rag.language_model import Ensemble, Message
 from rzen.rag.prompt import Form
 from rzen.types import Evidence
 
-TOKENS = 800  # of evidence: the small model loses its way in more
+TOKENS = 400  # of evidence: the small model loses its way in more
 ANSWER = 24
 FAMILIES = ("manuals", "glosses", "pictures", "moments")
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=150, help="of each family")
     parser.add_argument("--only", default="", help="arms whose name begins so")
     given = parser.parse_args()
-    encoder = load(given.encoder)
+    encoder, judge = load(given.encoder), load("mini")
     found = {
         family: cases(
             family, "test", encoder, limit=given.questions, store=given.folder / "vectors"
@@ -50,10 +50,10 @@ def main() -> None:
             print(f"{arm.name}: its projector is not trained yet", file=sys.stderr)
             continue
         for family in arm.families:
-            _run(arm, found[family], encoder, given.folder)
+            _run(arm, found[family], encoder, judge, given.folder)
 
 
-def _run(arm: Arm, family: Cases, encoder: Encoder, folder: Path) -> None:
+def _run(arm: Arm, family: Cases, encoder: Encoder, judge: Encoder, folder: Path) -> None:
     file = folder / "arms" / f"{arm.name}, {family.family}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     done = _done(file)
@@ -64,7 +64,7 @@ def _run(arm: Arm, family: Cases, encoder: Encoder, folder: Path) -> None:
     answer = _answerer(arm, encoder, folder)
     with file.open("a", encoding="utf-8") as lines:
         for row in waiting:
-            lines.write(json.dumps(_answered(arm, family, row, answer)) + "\n")
+            lines.write(json.dumps(_answered(arm, family, row, answer, judge)) + "\n")
             lines.flush()
 
 
@@ -82,7 +82,9 @@ def _done(file: Path) -> set[str]:
     return {line["id"] for line in kept}
 
 
-def _answered(arm: Arm, family: Cases, row: int, answer: "_Answerer") -> Mapping[str, Any]:
+def _answered(
+    arm: Arm, family: Cases, row: int, answer: "_Answerer", judge: Encoder
+) -> Mapping[str, Any]:
     question = family.questions[row]
     begun = time.perf_counter()
     evidence = evidence_for(
@@ -95,7 +97,7 @@ def _answered(arm: Arm, family: Cases, row: int, answer: "_Answerer") -> Mapping
     score_C = answer.scores(question.text, evidence, question.candidates)
     chosen = question.candidates[int(score_C.argmax())]
     right = (question.answer, *question.accepted)
-    checker = Checker(evidence)
+    checker = Checker(evidence, judge, question.text)
     whole = "".join([*checker.feed(said), *checker.finish()])
     cited = [cite.hit.id for cite in checker.checked(whole).citations]
     return {
@@ -110,6 +112,8 @@ def _answered(arm: Arm, family: Cases, row: int, answer: "_Answerer") -> Mapping
         "f1": f1(said, right),
         "contains": contains(said, right),
         "abstained": NOT_FOUND in said or not said.strip(),
+        "kept": bool(evidence and whole.strip()) and NOT_FOUND not in whole,
+        "kept_right": NOT_FOUND not in whole and contains(whole, right),
         "held": sum(one.hit.id in question.gold for one in evidence),
         "cited": len(cited),
         "cited_right": sum(name in question.gold for name in cited),

@@ -95,4 +95,5 @@ class Processes:
 
     def end(self) -> None:
         """Ends the ranks; all of them do so."""
+        self.ranks.wait()
         self._accelerator.end_training()
