@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.rag_experiment.cases import Cases
-from benchmarks.rag_experiment.rows import KINDS, SEEDS
+from benchmarks.rag_experiment.recipes import KINDS, SEEDS
 from rzen.rag import context
 from rzen.types import Evidence, Hit
 

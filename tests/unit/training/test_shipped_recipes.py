@@ -7,14 +7,18 @@ from typing import Any
 import pytest
 
 from rzen.data.bench import build
+from rzen.data.questions.build import FAMILIES
 from rzen.data.sources.mmeb_rows import task_of_set
 from rzen.data.sources.opening import source_name
 from rzen.data.sources.spec import SourceSpec
+from rzen.rag import fetched
+from rzen.training.projector.recipe import read_projector_recipe
 from rzen.training.recipe import Recipe, read_recipe
 from rzen.training.settings import StageSettings
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 NAMES = ("offline", "rzenembed_2b", "rzenembed_7b")
+PROJECTORS = ("projector",)
 
 # RzenEmbed's paper (arXiv 2510.27350): pairs of stage 1 by what asks and what answers, and the most
 # of a data set in stage 2.
@@ -47,7 +51,7 @@ def pair_of(source: SourceSpec) -> str:
 
 def test_every_recipe_is_tested_here() -> None:
     """One that is added to the folder and read by nobody before its first user."""
-    assert {each.stem for each in RECIPES.glob("*.toml")} == set(NAMES)
+    assert {each.stem for each in RECIPES.glob("*.toml")} == {*NAMES, *PROJECTORS}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -56,6 +60,15 @@ def test_a_recipe_is_read_and_uses_all_that_it_names(name: str) -> None:
     recipe = read(name)
     used = {source_name(each) for stage in recipe.stage for each in sources_of(recipe, stage)}
     assert used == {source_name(each) for each in recipe.data.sources}
+
+
+@pytest.mark.parametrize("name", PROJECTORS)
+def test_a_projector_needs_nothing_but_packages(name: str) -> None:
+    """A recipe that names a model, an encoder or rows that no package brings."""
+    recipe = read_projector_recipe(RECIPES / f"{name}.toml")
+    assert recipe.generator in fetched.MODELS
+    assert recipe.encoder == "mini"
+    assert all(rows.questions in FAMILIES for stage in recipe.stage for rows in stage.rows)
 
 
 def test_the_network_is_the_papers(recipe: Recipe) -> None:

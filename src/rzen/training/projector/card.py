@@ -8,7 +8,7 @@ def card(recipe: ProjectorRecipe, facts: ProjectorFacts) -> str:
     """What it is, what it needs, and how it is used, in Markdown."""
     shape = facts.shape
     stages = "\n".join(
-        f"- {stage.name}: {', '.join(each.file for each in stage.rows)}; batches of "
+        f"- {stage.name}: {', '.join(each.source for each in stage.rows)}; batches of "
         f"{stage.batch.size}, peak learning rate {stage.optimizer.learning_rate:g}"
         for stage in recipe.stage
     )

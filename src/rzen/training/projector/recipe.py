@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -32,10 +32,25 @@ class BatchSize(_Section):
 
 
 class RowsSettings(_Section):
-    """A file of rows."""
+    """A file of rows, or questions that come with rzen-bench."""
 
-    file: str = Field(description="JSON lines, seen from the recipe")
+    file: str = Field("", description="JSON lines, seen from the recipe")
+    questions: Literal["", "manuals", "glosses", "pictures", "moments"] = Field(
+        "",
+        description="in the place of a file: a family of questions about rzen-bench, train split",
+    )
     repeat: float = Field(1.0, gt=0, description="how often an epoch takes each row")
+
+    @property
+    def source(self) -> str:
+        """What users call it."""
+        return self.file or f"rzen-bench's questions, {self.questions}"
+
+    @model_validator(mode="after")
+    def _one(self) -> "RowsSettings":
+        if bool(self.file) == bool(self.questions):
+            raise ValueError('rows: name a file or questions, as in { file = "rows.jsonl" }')
+        return self
 
 
 class ProjectorStage(_Section):

@@ -1,5 +1,6 @@
 """A projector's recipe carried out: stage after stage, each resumable, then the model's folder."""
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any, Protocol
 import torch
 
 from rzen.config import Limits, ModelSettings, cache_folder
+from rzen.data.questions.build import question_set
+from rzen.data.questions.rows import rows_of
 from rzen.protocols import Encoder
 from rzen.rag.generators import local_model
 from rzen.rag.local import projector as projectors
@@ -18,7 +21,7 @@ from rzen.training import checkpoints, run_folder
 from rzen.training.adapters import save_adapter, with_adapters
 from rzen.training.projector import rows as question_rows
 from rzen.training.projector.card import card
-from rzen.training.projector.recipe import ProjectorRecipe, ProjectorStage
+from rzen.training.projector.recipe import ProjectorRecipe, ProjectorStage, RowsSettings
 from rzen.training.projector.rows import QuestionRows
 from rzen.training.projector.trainer import ProjectorReport, ProjectorTrainer
 from rzen.training.ranks import Ranks
@@ -122,7 +125,7 @@ class ProjectorRun:
         return target
 
     def _rows(self, stage: ProjectorStage) -> QuestionRows:
-        files = [(self.recipe_folder / each.file, each.repeat) for each in stage.rows]
+        files = [(self._file(each), each.repeat) for each in stage.rows]
         return question_rows.read(
             files,
             self.encoder,
@@ -131,6 +134,19 @@ class ProjectorRun:
             max_failed=stage.max_failed,
             on_progress=self.on_encoded,
         )
+
+    def _file(self, rows: RowsSettings) -> Path:
+        """A file of rows; questions of rzen-bench are written into the run's folder."""
+        if rows.file:
+            return self.recipe_folder / rows.file
+        target = self.folder / f"{rows.questions}.jsonl"
+        if not target.is_file():
+            made = question_set(rows.questions, "train")
+            aside = target.with_name(f".{target.name}.{self.ranks.rank}")
+            with aside.open("w", encoding="utf-8") as lines:
+                lines.writelines(json.dumps(row) + "\n" for row in rows_of(made))
+            aside.rename(target)
+        return target
 
     def _network(self, loaded: Loaded) -> tuple[Loaded, Projector]:
         """The language model, frozen or with adapters, and a projector that fits it."""

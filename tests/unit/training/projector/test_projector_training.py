@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
 import language_models as tiny
 from rzen import load
 from rzen.config import AskSettings, Limits, ModelSettings
+from rzen.data.questions.question_set import Item, Question, QuestionSet
 from rzen.encoders.dummy import DummyEncoder
 from rzen.errors import DataError, GeneratorError, UsageError
 from rzen.rag import generators
@@ -25,7 +27,7 @@ from rzen.training.projector.recipe import is_projector_recipe, read_projector_r
 from rzen.training.projector.run import ProjectorRun
 from rzen.training.projector.trainer import ProjectorReport
 from rzen.training.ranks import Ranks
-from rzen.types import Content, Evidence, Hit, Text
+from rzen.types import Content, Evidence, Hit, Image, Text
 
 COLOURS = ("red", "blue", "green", "gold")
 
@@ -297,6 +299,55 @@ def test_rows_that_cannot_be_read_are_named(home: Path, tmp_path: Path) -> None:
     for number, reason in ((33, "gone.png"), (34, "answer"), (35, "JSON"), (36, "sound")):
         assert f"rows.jsonl:{number}:" in told
         assert reason in told
+
+
+def test_questions_of_the_suite_are_rows(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards the recipe that is shipped: its rows are built, and are those of the train split."""
+    picture = tmp_path / "red.png"
+    PIL.Image.new("RGB", (8, 8), "red").save(picture)
+    made = QuestionSet(
+        name="pictures-train",
+        split="train",
+        corpus=(Item(id="a", content=Content(Image(picture))),),
+        questions=(
+            Question(
+                id="q",
+                family="pictures",
+                template="colour",
+                text="What colour?",
+                answer="red",
+                candidates=("blue", "red"),
+                gold=("a",),
+            ),
+        ),
+    )
+    asked: list[tuple[str, str]] = []
+
+    def question_set(family: str, split: Any) -> QuestionSet:
+        asked.append((family, split))
+        return made
+
+    monkeypatch.setattr("rzen.training.projector.run.question_set", question_set)
+    rows = [{"questions": "pictures"}]
+    model, _ = run(home, tmp_path / "run", stage__one__rows=rows, stage__one__steps=1)
+    assert model is not None
+    assert asked == [("pictures", "train")]
+    (line,) = (tmp_path / "run" / "pictures.jsonl").read_text().splitlines()
+    assert json.loads(line) == {
+        "id": "q",
+        "question": "What colour?",
+        "answer": "red",
+        "items": [{"image": str(picture)}],
+    }
+    assert "rzen-bench's questions, pictures" in (model / "README.md").read_text()
+
+
+@pytest.mark.parametrize("rows", [{}, {"file": "rows.jsonl", "questions": "pictures"}])
+def test_rows_come_from_one_place(home: Path, tmp_path: Path, rows: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="name a file or questions"):
+        run(home, tmp_path / "run", stage__one__rows=[rows])
 
 
 def test_items_are_encoded_once(home: Path, tmp_path: Path) -> None:
