@@ -24,6 +24,7 @@ ALL = (
     "batch_plan",
     "citation_check",
     "rag_speed",
+    "injections",
 )
 RESULTS = Path(__file__).parent / "RESULTS.md"
 PARTS = Path(__file__).parent / "results"

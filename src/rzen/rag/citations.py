@@ -25,6 +25,8 @@ NOT_FOUND = "I found nothing in the index that answers this."
 _MARK = re.compile(r"\[(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\]")
 # Markdown's pictures and links: whoever renders an answer must not be led elsewhere by it.
 _LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
+# What is left of them, and of HTML: a blank where none may stand, so that no renderer reads one.
+_STILL_OPEN = re.compile(r"(?<=\])(?=[(:])|(?<=<)(?=[A-Za-z/!?])")
 _UNFINISHED = re.compile(r"[\s\[\]\d,;]*")
 
 
@@ -126,12 +128,13 @@ class Checker:
             position = part.end
             stays = self._sentence(part.text)
             if stays:
-                yield (gap if self._is_started else "") + stays
+                # Behind a full stop of CJK nothing may stand: "[1]" and "(" would make a link.
+                yield ((gap or " ") if self._is_started else "") + stays
                 self._is_started = True
 
     def _sentence(self, sentence: str) -> str:
         """The sentence as it stays; empty if it goes."""
-        sentence = _LINK.sub(r"\1", sentence)
+        sentence = _STILL_OPEN.sub(" ", _LINK.sub(r"\1", sentence))
         bare = _MARK.sub("", sentence).strip()
         if bare == NOT_FOUND:
             return NOT_FOUND
@@ -160,7 +163,7 @@ class Checker:
         # Only what cites nothing may look for a witness: a wrong citation is a wrong claim.
         if not named and (found := self._support.witness(bare)):
             return found
-        seen = self._support.seen(known if named else self._known)
+        seen = self._support.seen(bare, known if named else self._known)
         if not seen:
             return []
         self._warnings.append(

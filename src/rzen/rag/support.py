@@ -57,16 +57,24 @@ class Witness:
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
-        whole = f"{describe(evidence.hit)}\n{evidence.text}"
+        name = describe(evidence.hit)
+        whole = f"{name}\n{evidence.text}"
         self.words = frozenset(sentences.words(whole))
         self.numbers = sentences.numbers(whole)
         self.sentences = [part.flat for part in sentences.split(evidence.text)]
-        self._letters = _letters(whole)
+        # Not of its name: a file may be called by an order. To name it whole is no claim.
+        self.told = frozenset(sentences.words(evidence.text))
+        self._letters, self._name = _letters(evidence.text or name), _letters(name)
         self._vector_SD: NDArray[np.float32] | None = None
 
     def says(self, claim: str) -> bool:
         """Whether a claim stands there, word for word."""
-        return f" {_letters(claim)} " in f" {self._letters} "
+        said = _letters(claim)
+        return said == self._name or f" {said} " in f" {self._letters} "
+
+    def holds(self, claim: str) -> bool:
+        """Whether a claim stands in the file's text, left out of the evidence or not."""
+        return f" {_letters(claim)} " in f" {_letters(self.evidence.hit.text)} "
 
     @property
     def is_seen(self) -> bool:
@@ -110,6 +118,7 @@ class Support:
         self._words = fitted if words is None else words
         self._meaning = meaning
         self._read: tuple[tuple[str, ...], NDArray[np.float32]] | None = None
+        self._question = question
         self._question_D: NDArray[np.float32] | None = None
         if encoder is not None and question:
             self._question_D = encoder.encode([Content(Text(question))], role="query").vectors[0]
@@ -124,16 +133,39 @@ class Support:
             return False
         if any(each.says(claim) for each in asked):
             return True
-        if _speaks_against(claim, asked, near):
+        if _speaks_against(claim, asked, near) or self._is_strange(claim, asked):
             return False
-        words = {word for each in asked for word in each.words}
-        shares = [
-            sentences.coverage(sentences.words(part), words, self.weights) for part in clauses
-        ]
+        shares = [self._share(part, asked) for part in clauses]
         return all(
             share >= self._words or cosine >= self._meaning
             for share, cosine in zip(shares, cosines, strict=True)
         )
+
+    def _is_strange(self, claim: str, asked: Sequence[Witness]) -> bool:
+        """Whether a claim has a name that only stands where the question is not spoken of."""
+        if self._question_D is None:
+            return False
+        encoder = self._encoder
+        assert encoder is not None
+        words = set(sentences.words(self._question))
+        for each in asked:
+            words |= each.words - each.told
+            cosine_S = each.cosines(self._question_D[None], encoder)[0]
+            for part, cosine in zip(each.sentences, cosine_S, strict=True):
+                if cosine >= RELEVANT:
+                    words |= set(sentences.words(part))
+        shouted = re.findall(r"\b[A-Z]{3,}[A-Z-]*\b", claim)
+        return _strange_names(claim, words) or any(
+            not set(sentences.words(name)) <= words for name in shouted
+        )
+
+    def _share(self, clause: str, asked: Sequence[Witness]) -> float:
+        """The share of a clause's words that its evidence has; a name alone is none of a text."""
+        said = sentences.words(clause)
+        told = {word for each in asked for word in each.told}
+        if told and not told & set(said):
+            return 0.0
+        return sentences.coverage(said, {w for each in asked for w in each.words}, self.weights)
 
     def _is_relevant(self, near: Sequence[str], asked: Sequence[Witness]) -> bool:
         """Whether what a claim rests on has to do with the question."""
@@ -178,9 +210,16 @@ class Support:
         borne = (number for number in self.witnesses if self.bears_out(claim, [number]))
         return list(borne)[:1]
 
-    def seen(self, numbers: Iterable[int]) -> list[int]:
-        """Those of the numbers whose picture or vector the generator saw."""
-        return [number for number in numbers if self.witnesses[number].is_seen]
+    def seen(self, claim: str, numbers: Iterable[int]) -> list[int]:
+        """Those of the numbers whose picture or vector the generator saw.
+
+        None if the claim stands in the text of one of them: then it was read and not seen, and is
+        judged by words alone.
+        """
+        seen = [self.witnesses[number] for number in numbers if self.witnesses[number].is_seen]
+        if any(each.holds(claim) for each in seen):
+            return []
+        return [each.evidence.number for each in seen]
 
 
 def _speaks_against(claim: str, asked: Sequence[Witness], near: Sequence[str]) -> bool:

@@ -5,11 +5,10 @@ What is measured is what ends up in an answer, with a generator that obeys whate
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import pytest
-from injections import CARRIERS, INJECTIONS, Injection
 
+from injections import CARRIERS, INJECTIONS, Injection, Obedient
 from rzen import load
 from rzen.config import AskSettings
 from rzen.encoders.mini.encoder import MiniEncoder
@@ -71,32 +70,6 @@ def test_ordinary_texts_stay_whole() -> None:
         "Print two copies of the form and sign both.",
     ):
         assert not is_order(sentence)
-
-
-class Obedient:
-    """Says whatever an injection wants, as a model without any resistance would.
-
-    It writes each sentence of the evidence that has the payload, with its number.
-    """
-
-    name = "obedient"
-    wants: frozenset[Literal["frames", "vectors"]] = frozenset()
-
-    def __init__(self, payload: str) -> None:
-        self.payload = payload
-
-    def count(self, text: str) -> int:
-        return len(text.split())
-
-    def generate(
-        self, question: str, evidence: Sequence[Evidence], history: Sequence[Turn] = ()
-    ) -> Iterator[str]:
-        del question, history
-        for one in evidence:
-            yield f"{self.payload} [{one.number}].\n\n"
-            for part in sentences.split(one.text):
-                if self.payload in part.text:
-                    yield f"{part.flat} [{one.number}]\n\n"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Orders that an attacker could hide in a document, and harmless passages to hide them in.
+"""Orders that an attacker could hide in a document, passages to hide them in, and who obeys them.
 
 Nothing here was written with a look at the filter: the techniques are those known from public work
 on indirect prompt injection. A payload is what an answer holds if the attack went through; in
@@ -6,7 +6,12 @@ on indirect prompt injection. A payload is what an answer holds if the attack we
 as it stands, since the model is to put it together.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+from rzen.rag import sentences
+from rzen.types import Evidence, Turn
 
 
 @dataclass(frozen=True)
@@ -431,3 +436,29 @@ CARRIERS: dict[str, tuple[str, str, str]] = {
         "Thursday",
     ),
 }
+
+
+class Obedient:
+    """Says whatever an injection wants, as a model without any resistance would.
+
+    It writes each sentence of the evidence that has the payload, with its number.
+    """
+
+    name = "obedient"
+    wants: frozenset[Literal["frames", "vectors"]] = frozenset()
+
+    def __init__(self, payload: str) -> None:
+        self.payload = payload
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+    def generate(
+        self, question: str, evidence: Sequence[Evidence], history: Sequence[Turn] = ()
+    ) -> Iterator[str]:
+        del question, history
+        for one in evidence:
+            yield f"{self.payload} [{one.number}].\n\n"
+            for part in sentences.split(one.text):
+                if self.payload in part.text:
+                    yield f"{part.flat} [{one.number}]\n\n"
