@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from rzen.types import Evidence
 
 TOKENS = 400  # of evidence: the small model loses its way in more
 ANSWER = 24
-FAMILIES = ("manuals", "glosses", "pictures", "moments")
 
 
 def main() -> None:
@@ -37,12 +37,12 @@ def main() -> None:
     parser.add_argument("--only", default="", help="arms whose name begins so")
     given = parser.parse_args()
     encoder, judge = load(given.encoder), load("mini")
-    found = {
-        family: cases(
-            family, "test", encoder, limit=given.questions, store=given.folder / "vectors"
-        )
-        for family in FAMILIES
-    }
+    store = given.folder / "vectors"
+
+    @cache
+    def found(family: str) -> Cases:
+        return cases(family, "test", encoder, limit=given.questions, store=store)
+
     for arm in arms():
         if not arm.name.startswith(given.only):
             continue
@@ -50,7 +50,7 @@ def main() -> None:
             print(f"{arm.name}: its projector is not trained yet", file=sys.stderr)
             continue
         for family in arm.families:
-            _run(arm, found[family], encoder, judge, given.folder)
+            _run(arm, found(family), encoder, judge, given.folder)
 
 
 def _run(arm: Arm, family: Cases, encoder: Encoder, judge: Encoder, folder: Path) -> None:

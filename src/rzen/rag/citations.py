@@ -27,6 +27,13 @@ _MARK = re.compile(r"\[(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\]")
 _LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
 # What is left of them, and of HTML: a blank where none may stand, so that no renderer reads one.
 _STILL_OPEN = re.compile(r"(?<=\])(?=[(:])|(?<=<)(?=[A-Za-z/!?])")
+# How small models begin, which is no claim.
+_PREAMBLE = re.compile(
+    r"^(?:(?:the )?answer(?: to (?:this|the|your) question)?(?: is)?:\s*"
+    r"|(?:according to|based on) (?:the|this|your) (?:given |provided |numbered )?"
+    r"(?:context|evidence|information|passages?|sources?|texts?),\s*)+",
+    re.IGNORECASE,
+)
 _UNFINISHED = re.compile(r"[\s\[\]\d,;]*")
 
 
@@ -135,7 +142,7 @@ class Checker:
     def _sentence(self, sentence: str) -> str:
         """The sentence as it stays; empty if it goes."""
         sentence = _STILL_OPEN.sub(" ", _LINK.sub(r"\1", sentence))
-        bare = _MARK.sub("", sentence).strip()
+        bare = _PREAMBLE.sub("", _MARK.sub("", sentence).strip())
         if bare == NOT_FOUND:
             return NOT_FOUND
         named = _numbers(sentence)

@@ -55,6 +55,21 @@ def test_an_unsupported_sentence_goes(claim: str) -> None:
         assert any("left out" in warning for warning in checked.warnings)
 
 
+@pytest.mark.parametrize(
+    "begins",
+    [
+        "The answer to this question is: ",
+        "Answer: ",
+        "According to the sources, ",
+        "Based on the given context, the answer is: ",
+    ],
+)
+def test_how_a_model_begins_is_no_claim(begins: str) -> None:
+    """Small models announce their answers; the words for it stand in no evidence."""
+    assert check(f"{begins}bread is baked from flour [2].", BOATS).unsupported == ()
+    assert check(f"{begins}bread is baked from sand and rope [2].", BOATS).citations == ()
+
+
 def test_a_missing_citation_is_added_and_a_wrong_one_is_not_moved() -> None:
     """A true sentence keeps its evidence; one that cites the wrong piece goes."""
     added = check("The red boat sank near Holm.", BOATS)
