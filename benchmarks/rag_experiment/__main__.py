@@ -1,6 +1,7 @@
 """Runs all arms, each resumable: python -m benchmarks.rag_experiment FOLDER --encoder MODEL."""
 
 import argparse
+import fcntl
 import json
 import sys
 import time
@@ -56,13 +57,17 @@ def main() -> None:
 def _run(arm: Arm, family: Cases, encoder: Encoder, judge: Encoder, folder: Path) -> None:
     file = folder / "arms" / f"{arm.name}, {family.family}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
-    done = _done(file)
-    waiting = [row for row, each in enumerate(family.questions) if each.id not in done]
-    if not waiting:
-        return
-    print(f"{arm.name}, {family.family}: {len(waiting)} questions", file=sys.stderr, flush=True)
-    answer = _answerer(arm, encoder, folder)
     with file.open("a", encoding="utf-8") as lines:
+        try:
+            fcntl.flock(lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # another process is at it
+        done = _done(file)
+        waiting = [row for row, each in enumerate(family.questions) if each.id not in done]
+        if not waiting:
+            return
+        print(f"{arm.name}, {family.family}: {len(waiting)} questions", file=sys.stderr, flush=True)
+        answer = _answerer(arm, encoder, folder)
         for row in waiting:
             lines.write(json.dumps(_answered(arm, family, row, answer, judge)) + "\n")
             lines.flush()
@@ -70,8 +75,6 @@ def _run(arm: Arm, family: Cases, encoder: Encoder, judge: Encoder, folder: Path
 
 def _done(file: Path) -> set[str]:
     """Questions that were answered; half a line at the end is cut off."""
-    if not file.is_file():
-        return set()
     kept = []
     for line in file.read_text(encoding="utf-8").splitlines():
         try:
