@@ -23,6 +23,7 @@ ALL = (
     "training_step",
     "batch_plan",
     "citation_check",
+    "short_prompts",
     "rag_speed",
     "injections",
 )

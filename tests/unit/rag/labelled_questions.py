@@ -4,6 +4,8 @@ A question's evidence is the passage with its answer and three others, so that a
 choose; :data:`UNANSWERED` are questions that no passage answers.
 """
 
+import re
+
 PASSAGES: dict[str, str] = {
     "ferry": (
         "The ferry to Holm Island leaves from pier 4. Tickets are sold on board and cost 12 euros "
@@ -120,3 +122,54 @@ UNANSWERED: tuple[str, ...] = (
     "How tall is the tallest skyscraper in Dubai?",
     "What colour is the mayor's car?",
 )
+
+NEEDED: tuple[str, ...] = (
+    "12",
+    "pier 4",
+    "17:30",
+    "free|not pay|don't pay|do not",
+    "Lindqvist",
+    "38",
+    "Sunday",
+    "whale",
+    "230",
+    "eighty|80",
+    "ten|10",
+    "2024-097",
+    "4,310",
+    "55-201",
+    "button",
+    "provider|interrupted",
+    "chang",
+    "six|6",
+    "consent|landlord",
+    "890",
+    "inspection",
+    "210",
+    "third",
+    "absorb|sunlight",
+    "Tuesday",
+    "Berg",
+    "gifts",
+    "headache",
+    "skip",
+    "penicillin",
+    "two thousand|2,000|2000",
+    "oxalic",
+    "fifty thousand|50,000|50000",
+    "forty|40",
+    "below 25|reach of children",
+    "disappear",
+)
+"""For each of :data:`ANSWERED` what a right answer says, in one of these spellings."""
+
+
+def is_right(text: str, needed: str) -> bool:
+    """Whether an answer says what it has to, in any case.
+
+    >>> is_right("It costs 12 euros.", "12|twelve"), is_right("It costs 120 euros.", "12|twelve")
+    (True, False)
+    """
+    return re.search(rf"(?<!\w)(?:{needed})", text, re.IGNORECASE) is not None and not re.search(
+        rf"(?<!\w)(?:{needed})\d", text
+    )
