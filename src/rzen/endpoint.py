@@ -157,9 +157,11 @@ class Endpoint:
             status: the HTTP status it refused with.
         """
         message = f"the {self._what} {self.host} {text}"
-        return EndpointError(
-            message.replace(self._key, "***") if self._key else message, status=status
-        )
+        return EndpointError(_hidden(message, self._key), status=status)
+
+    def said(self, document: object) -> str:
+        """What an error document says, without the key: see :func:`message_in`."""
+        return message_in(document, self._key)
 
     def _request(self, path: str, body: Mapping[str, Any], accept: str) -> urllib.request.Request:
         request = urllib.request.Request(  # noqa: S310 (only http and https pass the constructor)
@@ -184,7 +186,7 @@ class Endpoint:
     ) -> Received:
         """What is received in the first attempt that succeeds."""
         for attempt in range(1, _ATTEMPTS + 1):
-            wait = 0.5 * 2**attempt
+            wait, is_silent = 0.5 * 2**attempt, False
             left = max(deadline - time.monotonic(), 0.001)
             try:
                 return receive(self._opener.open(request, timeout=min(_IDLE_SECONDS, left)))
@@ -196,9 +198,11 @@ class Endpoint:
                 wait = _asked_wait(error.headers.get("Retry-After"), wait)
             except (OSError, http.client.HTTPException) as error:
                 reason = getattr(error, "reason", error)
+                is_silent = isinstance(reason, TimeoutError)
                 failure = self.error(f"cannot be reached: {reason or type(error).__name__}")
             wait = min(wait, _LONGEST_WAIT_SECONDS)
-            if attempt == _ATTEMPTS or time.monotonic() + wait > deadline:
+            # Who was silent for so long is not asked again.
+            if is_silent or attempt == _ATTEMPTS or time.monotonic() + wait > deadline:
                 raise failure
             _log.info("%s; asking again in %.1f s", failure, wait)
             self._sleep(wait)
@@ -219,7 +223,7 @@ class Endpoint:
         return bytes(data)
 
     def _refused(self, error: urllib.error.HTTPError) -> EndpointError:
-        said = _said(error)
+        said = _said(error, self._key)
         hint = self._hints.get(error.code, "check the address and the endpoint's own log")
         text = f"refused with HTTP {error.code} {said}".rstrip() + f": {hint}"
         return self.error(text, error.code)
@@ -253,7 +257,7 @@ def is_elsewhere(name: str) -> bool:
         return True
 
 
-def message_in(document: object) -> str:
+def message_in(document: object, key: str = "") -> str:
     """What an error document says, in parentheses, on one line, without control characters.
 
     >>> message_in({"error": {"message": "too long"}}), message_in({"message": "no such model"})
@@ -266,7 +270,7 @@ def message_in(document: object) -> str:
     message = named or document.get("message") or document.get("detail")
     if not isinstance(message, str):
         return ""
-    return "(" + "".join(c if c.isprintable() else " " for c in message)[:300] + ")"
+    return "(" + _hidden("".join(c if c.isprintable() else " " for c in message), key)[:300] + ")"
 
 
 def _address(base_url: str, what: str, keys: Keys) -> SplitResult:
@@ -310,8 +314,13 @@ def _asked_wait(header: str | None, default: float) -> float:
         return default
 
 
-def _said(stream: IO[bytes]) -> str:
+def _hidden(text: str, key: str) -> str:
+    """A text without the key; before it is cut, for half a key is no match."""
+    return text.replace(key, "***") if key else text
+
+
+def _said(stream: IO[bytes], key: str) -> str:
     try:
-        return message_in(json.loads(stream.read(_ERROR_BYTES)))
+        return message_in(json.loads(stream.read(_ERROR_BYTES)), key)
     except (OSError, ValueError, RecursionError, http.client.HTTPException):
         return ""

@@ -102,6 +102,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character of some file's name must not stop us.
             stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # a question with a byte that is no text
     try:
         sys.exit(app(standalone_mode=False))
     except _ParserError as error:

@@ -103,9 +103,17 @@ def talk(index: "Index", question: str | None, **options: Any) -> None:
         question = None
         if not asked.strip():
             continue
+        told: list[str] = []
+
+        def say(text: str, told: list[str] = told) -> None:
+            told.append(text)
+            say_piece(text)
+
         try:
-            answer = index.ask(asked, history=history, on_text=say_piece, **options)
+            answer = index.ask(asked, history=history, on_text=say, **options)
         except RzenError as error:
+            if told:
+                output.say()
             # A server that fails once must not end the conversation; what was said stays.
             output.complain(str(error))
             continue

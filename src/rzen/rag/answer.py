@@ -56,9 +56,12 @@ def answer(  # noqa: PLR0913 (what an answer is made of)
     Raises:
         RzenError: if the generator cannot be reached or refuses.
     """
-    evidence, remarks = _gathered(question, hits, generator, settings, encoder, index)
-    # The extractive generator judges by itself what has to do with the question.
-    about = "" if generator.name == EXTRACTIVE else asked or question
+    whole = asked or question
+    evidence, remarks = _gathered(whole, hits, generator, settings, encoder, index)
+    # The extractive generator judges by itself what has to do with the question, and has no history
+    # to read it with.
+    is_quoting = generator.name == EXTRACTIVE
+    about = "" if is_quoting else whole
     checker = Checker(evidence, judge, about, is_marking=settings.unsupported == "mark")
     told: list[str] = []
 
@@ -68,7 +71,7 @@ def answer(  # noqa: PLR0913 (what an answer is made of)
             on_text(text)
 
     if evidence:
-        for piece in generator.generate(question, evidence, history):
+        for piece in generator.generate(whole if is_quoting else question, evidence, history):
             for text in checker.feed(piece):
                 tell(text)
         for text in checker.finish():

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rzen.endpoint import OPENAI, Endpoint, message_in
+from rzen.endpoint import OPENAI, Endpoint
 from rzen.errors import UsageError
 from rzen.media import preview
 from rzen.rag.language_model import Message, guessed_tokens
@@ -18,6 +18,7 @@ from rzen.types import Frames
 
 _LINE_BYTES = 1 << 20
 _ANSWER_CHARS = 20_000
+_WRITING_SECONDS = 600.0  # of one answer: signs of life alone are none
 
 
 class ChatModel:
@@ -99,12 +100,17 @@ class ChatModel:
 
     def _pieces(self, response: http.client.HTTPResponse) -> Iterator[str]:
         """The text in a stream of server-sent events, or in one JSON document."""
-        is_finished = False
+        is_finished, deadline = False, time.monotonic() + _WRITING_SECONDS
         try:
             if "event-stream" not in response.headers.get("Content-Type", ""):
-                yield self._choice(response.read(_LINE_BYTES), "message")[0]
+                data = response.read(_LINE_BYTES)
+                if response.length:  # read is silent about what is missing
+                    raise http.client.IncompleteRead(data, response.length)
+                yield self._choice(data, "message")[0]
                 return
             while line := response.readline(_LINE_BYTES):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"its answer took longer than {_WRITING_SECONDS:g} seconds")
                 data = line.removeprefix(b"data:").strip()
                 if data == b"[DONE]":
                     return
@@ -121,10 +127,10 @@ class ChatModel:
         """The text in a document, and whether it says that it is the last."""
         document = self._endpoint.document(data)
         if isinstance(document, dict) and document.get("error"):
-            raise self._endpoint.error(f"stopped: {message_in(document)}")
+            raise self._endpoint.error(f"stopped: {self._endpoint.said(document)}")
         try:
             choices: list[dict[str, Any]] = document["choices"]
-            if not choices:  # a report of tokens used
+            if not choices and place == "delta":  # a report of tokens used
                 return "", False
             text = choices[0][place].get("content")
             ends = choices[0].get("finish_reason") is not None

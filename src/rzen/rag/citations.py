@@ -34,6 +34,7 @@ _PREAMBLE = re.compile(
     r"(?:context|evidence|information|passages?|sources?|texts?),\s*)+",
     re.IGNORECASE,
 )
+_BEFORE_STOP = re.compile(r"[ \t]+(?=[.!?\u2026])")
 _UNFINISHED = re.compile(r"[\s\[\]\d,;]*")
 
 
@@ -142,7 +143,7 @@ class Checker:
     def _sentence(self, sentence: str) -> str:
         """The sentence as it stays; empty if it goes."""
         sentence = _STILL_OPEN.sub(" ", _LINK.sub(r"\1", sentence))
-        bare = _PREAMBLE.sub("", _MARK.sub("", sentence).strip())
+        bare = _PREAMBLE.sub("", _BEFORE_STOP.sub("", _MARK.sub("", sentence)).strip())
         if bare == NOT_FOUND:
             return NOT_FOUND
         named = _numbers(sentence)
@@ -154,7 +155,8 @@ class Checker:
         borne = self._borne(bare, named, known) if bare else []
         if not borne:
             self._unsupported.append(sentence)
-            return f"{_MARK.sub('', sentence).strip()} {MARK}" if bare and self.is_marking else ""
+            marked = _BEFORE_STOP.sub("", _MARK.sub("", sentence)).strip()
+            return f"{marked} {MARK}" if bare and self.is_marking else ""
         for number in borne:
             self._cited.setdefault(number, self._quote(number, bare))
         return self._marked(sentence, named, borne)

@@ -1,5 +1,6 @@
 """Hits to numbered evidence within a budget of tokens and pixels."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -131,7 +132,7 @@ def gather(
         picked.take(hit)
     if beside is not None:
         for one in picked.chosen[:_WITH_NEIGHBOURS]:
-            for neighbour in _helpful(one.hit, beside(one.hit), question):
+            for neighbour in reversed(_helpful(one.hit, beside(one.hit), question)):
                 picked.take(neighbour, behind=one)
     warnings: list[str] = []
     if budget.pixels:
@@ -187,7 +188,7 @@ def _share(budget: Budget, hits: int) -> int:
 def _helpful(hit: Hit, beside: Beside, question: str) -> list[Hit]:
     """Those of the neighbours that help to answer, the one before first."""
     asked = set(sentences.words(question))
-    plain = set(question.lower().replace("?", " ").split())
+    plain = set(re.findall(r"[^\W\d_]+", question.lower()))
     own = set(sentences.words(hit.text))
     text = hit.text.rstrip()
     found = []
@@ -326,7 +327,8 @@ def _clock(seconds: float) -> str:
 def _repeats(hit: Hit, chosen: Sequence[Evidence]) -> bool:
     if any(one.hit.id == hit.id for one in chosen):
         return True
-    if not hit.text.strip():
+    # Two pictures that seem to show the same are two pictures.
+    if not hit.text.strip() or hit.modality in ("image", "video"):
         return False
     own = set(sentences.words(hit.text))
     for one in chosen:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from rzen.rag.citations import NOT_FOUND, escape
 from rzen.rag.context import KINDS, describe
+from rzen.rag.conversation import TURNS
 from rzen.rag.language_model import Message, Part, SoftItem
 from rzen.types import Evidence, Turn
 
@@ -127,7 +128,7 @@ def _held(one: Evidence, form: Form) -> list[Part]:
 def _turns(history: Sequence[Turn]) -> list[Message]:
     """Earlier turns; their numbers cite other evidence than there is now."""
     turns = []
-    for turn in history:
+    for turn in history[-TURNS:]:
         turns.append(Message("user", (turn.question,)))
         turns.append(Message("assistant", (escape(turn.answer),)))
     return turns
