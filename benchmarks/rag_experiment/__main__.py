@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rag_experiment.arms import Arm, arms, evidence_for
+from benchmarks.rag_experiment.arms import FAMILIES, Arm, arms, evidence_for
 from benchmarks.rag_experiment.captions import caption
 from benchmarks.rag_experiment.cases import Cases, cases
 from benchmarks.rag_experiment.scoring import contains, exact, f1
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--encoder", required=True)
     parser.add_argument("--questions", type=int, default=150, help="of each family")
     parser.add_argument("--only", default="", help="arms whose name begins so")
+    parser.add_argument("--families", nargs="*", default=FAMILIES, help="of questions")
     given = parser.parse_args()
     encoder, judge = load(given.encoder), load("mini")
     store = given.folder / "vectors"
@@ -50,7 +51,7 @@ def main() -> None:
         if arm.projector and not (given.folder / "runs" / arm.projector / "model").is_dir():
             print(f"{arm.name}: its projector is not trained yet", file=sys.stderr)
             continue
-        for family in arm.families:
+        for family in (each for each in arm.families if each in given.families):
             _run(arm, found(family), encoder, judge, given.folder)
 
 

@@ -11,6 +11,7 @@ from rzen.rag import context
 from rzen.types import Evidence, Hit
 
 TEXTS, PICTURES = ("manuals", "glosses"), ("pictures", "moments")
+FAMILIES = (*TEXTS, *PICTURES)
 Shown = Literal["retrieved", "gold", "shuffled", "nothing"]
 
 
@@ -41,9 +42,8 @@ class Arm:
 
 def arms() -> Iterator[Arm]:
     """All of them, the cheapest questions of principle first."""
-    every = (*TEXTS, *PICTURES)
-    yield Arm(name="question only", families=every, fusion="", shown="nothing")
-    yield Arm(name="no retrieval", families=every, shown="nothing")
+    yield Arm(name="question only", families=FAMILIES, fusion="", shown="nothing")
+    yield Arm(name="no retrieval", families=FAMILIES, shown="nothing")
     yield Arm(name="context, gold", families=TEXTS, shown="gold")
     yield Arm(name="context, k=1", families=TEXTS)
     yield Arm(name="context, shuffled", families=TEXTS, shown="shuffled")
