@@ -7,7 +7,7 @@ one stays.
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
@@ -124,11 +124,26 @@ def hangs(*pieces: str) -> Reply:
     return reply
 
 
-def repeats_the_key(status: int, **headers: str) -> Reply:
+def beats(times: int) -> Reply:
+    """Signs of life, 20 a second, and no answer; then the connection is closed."""
+
+    def reply(handler: Handler) -> None:
+        handler.send(EVENTS, b"")
+        with suppress(OSError):  # nobody listens any more
+            for _ in range(times):
+                handler.wfile.write(b": ping\n\n")
+                if handler.server.endpoint.is_over.wait(0.05):
+                    break
+        handler.close_connection = True
+
+    return reply
+
+
+def repeats_the_key(status: int, behind: str = "bad key ", **headers: str) -> Reply:
     """An error that quotes how the request was authorised, as some gateways do."""
 
     def reply(handler: Handler) -> None:
-        said = {"error": {"message": f"bad key {handler.headers['Authorization']}"}}
+        said = {"error": {"message": f"{behind}{handler.headers['Authorization']}"}}
         handler.send(JSON, json.dumps(said).encode(), status=status, **headers)
 
     return reply

@@ -54,9 +54,14 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def rzen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs `rzen ...` with some standard input; its status, standard output and error."""
 
-    def run(*arguments: object, typed: str = "") -> tuple[int, str, str]:
+    def run(*arguments: object, typed: str | bytes = "") -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["rzen", *map(str, arguments)])
-        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        stdin: io.TextIOBase
+        if isinstance(typed, bytes):
+            stdin = io.TextIOWrapper(io.BytesIO(typed), "utf-8")
+        else:
+            stdin = io.StringIO(typed)
+        monkeypatch.setattr("sys.stdin", stdin)
         with pytest.raises(SystemExit) as left:
             main()
         out, err = capsys.readouterr()
@@ -255,6 +260,25 @@ def test_an_error_does_not_end_the_talk(rzen: Run, index: tuple[object, ...]) ->
     assert "broke off" in second
     assert len(server.requests) == 3, "without history there is nothing to rewrite"
     assert len(server.requests[-1].body["messages"]) == 2
+
+
+def test_an_answer_that_broke_off_ends_its_line(rzen: Run, index: tuple[object, ...]) -> None:
+    """Guards against the next answer in the line of the one that broke off in mid-stream."""
+    replies = breaks_off(f"{BUILT} [1] ", "It is"), says(f"{BUILT} [1]")
+    with serving(*replies) as server:
+        options = (*index, *named(server.url), "--path", "*light*")
+        code, out, err = rzen("ask", "--chat", *options, typed=f"{QUESTION}\n" * 2)
+    assert code == 0
+    assert "broke off" in err
+    assert out.splitlines().count(f"{BUILT} [1]") == 2
+
+
+def test_a_byte_that_is_no_text_does_not_end_the_talk(rzen: Run, index: tuple[object, ...]) -> None:
+    """Guards against a traceback for a byte that is no UTF-8, and the questions behind it lost."""
+    typed = b"Who was \xff?\n" + QUESTION.encode() + b"\n"
+    code, out, err = rzen("ask", "--chat", *index, typed=typed)
+    assert (code, err) == (0, "")
+    assert f"{BUILT} [1]" in out.splitlines()
 
 
 def test_filters_hold_for_every_turn(rzen: Run, index: tuple[object, ...]) -> None:

@@ -11,13 +11,24 @@ from typing import Any
 
 import pytest
 
-from chat_endpoints import EVENTS, Reply, breaks_off, hangs, repeats_the_key, says, sends, serving
+from chat_endpoints import (
+    EVENTS,
+    Reply,
+    beats,
+    breaks_off,
+    hangs,
+    repeats_the_key,
+    says,
+    sends,
+    serving,
+)
 from rzen import api, endpoint
 from rzen.api import Index
 from rzen.config import AskSettings, Settings
 from rzen.encoders.dummy import DummyEncoder
 from rzen.errors import EncoderError, EndpointError, GeneratorError, RzenError, UsageError
 from rzen.index.filters import Filters
+from rzen.rag import chat
 from rzen.rag.citations import NOT_FOUND
 from rzen.types import Answer, Turn
 
@@ -251,6 +262,24 @@ def test_endpoints_that_hang_are_given_up(
     assert "".join(told) == said
 
 
+def test_a_silent_endpoint_is_asked_once(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against four times the patience, and four answers to pay for, after one silence."""
+    monkeypatch.setattr(endpoint, "_ATTEMPTS", 2)
+    monkeypatch.setattr(endpoint, "_IDLE_SECONDS", 0.2)
+    with serving(hangs()) as server, pytest.raises(EndpointError, match="timed out"):
+        index.ask(QUESTION, generator=server.url)
+    assert len(server.requests) == 1
+
+
+def test_signs_of_life_without_an_end_are_given_up(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a command that never ends because heartbeats keep it from timing out."""
+    monkeypatch.setattr(chat, "_WRITING_SECONDS", 0.2)
+    said = fault(index, beats(60))
+    assert "broke off: its answer took longer than 0.2 seconds" in said
+
+
 def test_endpoints_that_die_in_mid_stream_tell_checked_sentences_only(index: Index) -> None:
     """Guards against half an answer taken for a whole one, and half a sentence that is told."""
     told: list[str] = []
@@ -287,6 +316,18 @@ def test_nonsense_has_a_name(index: Index, data: bytes, kind: str) -> None:
     assert said.endswith("check the address")
 
 
+def test_a_document_without_choices_is_no_empty_answer(index: Index) -> None:
+    """Guards against "not found" for what a server left out: only streams report tokens so."""
+    assert "form of chat completions" in fault(index, sends(b'{"choices": []}'))
+
+
+def test_a_document_cut_short_broke_off(index: Index) -> None:
+    """Guards against a lost connection that is told as a wrong address."""
+    said = fault(index, sends(b'{"choices": [', **{"Content-Length": "500"}))
+    assert "broke off: " in said
+    assert "check the address" not in said
+
+
 @pytest.mark.parametrize(
     ("status", "message"), [(200, "sent something that is no JSON"), (404, "HTTP 404: check")]
 )
@@ -320,9 +361,10 @@ def test_an_answer_that_only_cites_what_is_not_there_is_none(index: Index) -> No
     assert "no answer" in found.warnings[0]
 
 
-def test_marked_sentences_keep_no_false_number(notes: Path) -> None:
-    """Guards against ``[99]`` left in a sentence that stays with a mark."""
-    with opened(notes, unsupported="mark") as index, serving(says("Pirates came. [99]")) as server:
+@pytest.mark.parametrize("written", ["Pirates came. [99]", "Pirates came [99]."])
+def test_marked_sentences_keep_no_false_number(notes: Path, written: str) -> None:
+    """Guards against ``[99]``, or the blank before it, left in a sentence that stays with a mark."""
+    with opened(notes, unsupported="mark") as index, serving(says(written)) as server:
         found = index.ask(QUESTION, generator=server.url)
     assert found.text == "Pirates came. [?]"
     assert found.citations == ()
@@ -413,6 +455,14 @@ def test_a_key_that_an_endpoint_repeats_is_not_shown(
     assert "as a service logs it" in caplog.text
     for shown in (str(caught.value), repr(caught.value), caplog.text):
         assert key not in shown
+
+
+@pytest.mark.parametrize("before", [277, 283, 289])
+def test_half_a_key_is_not_shown(index: Index, key: str, before: int) -> None:
+    """Guards against a long message that is cut within the key, which then is not recognised."""
+    said = fault(index, repeats_the_key(401, "x" * before))
+    assert "x" * before in said, "else there is nothing to hide"
+    assert key[:4] not in said
 
 
 def test_a_refused_key_is_named_by_its_variable(index: Index, key: str) -> None:

@@ -135,6 +135,20 @@ def test_follow_ups_take_the_question_before_along(question: str) -> None:
     assert standalone(question, [BUILT], None) == f"{BUILT.question} {question}"
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Und welcher Maler strich die Mauern?",
+        "Welcher Maler strich dessen Mauern dort?",
+        "Welcher Maler hat ihn gestrichen?",
+    ],
+)
+def test_german_follow_ups_take_the_question_before_along(question: str) -> None:
+    """Guards against follow-ups that only English ones are."""
+    before = Turn(question="Wer baute den Leuchtturm?", answer="Ada Lindqvist [1].")
+    assert standalone(question, [before], None) == f"{before.question} {question}"
+
+
 def test_a_new_subject_leaves_the_old_one() -> None:
     """Guards against words of the last question that crowd out those of a new one."""
     question = "Where does the ferry to Holm leave?"
@@ -222,7 +236,9 @@ def test_notes_for_a_model_are_short_and_cite_nothing() -> None:
     assert len(model.prompt) < 4_000
 
 
-@pytest.mark.parametrize("written", ["DONE", "DONE.", "", MOTHER, "x" * (LONGEST_QUERY + 1)])
+@pytest.mark.parametrize(
+    "written", ["DONE", "DONE.", "Done.", "", MOTHER, "x" * (LONGEST_QUERY + 1)]
+)
 def test_a_model_with_no_further_query_ends_the_search(written: str) -> None:
     """Guards against searches for "DONE", for nothing, for an essay, and for the same again."""
     search = Searched(**FAMILY)
@@ -335,6 +351,25 @@ def test_without_a_model_words_of_the_question_before_are_searched_with(
     """Guards against a follow-up that the default generator searches for alone."""
     index.ask("And who is her mother?", history=[BUILT])
     assert searches == [f"{BUILT.question} And who is her mother?"]
+
+
+def test_a_follow_up_is_quoted_for(index: Index) -> None:
+    """Guards against the default generator that judges "And when?" by its own words alone."""
+    found = index.ask("And when?", history=[BUILT])
+    assert found.is_found
+    assert found.question == "And when?"
+    assert [Path(citation.hit.uri).name for citation in found.citations] == ["tower.txt"]
+
+
+@pytest.mark.enable_socket
+def test_only_the_newest_turns_are_in_the_prompt_of_an_answer(index: Index) -> None:
+    """Guards against a talk that grows until no window holds it."""
+    history = [Turn(question=f"Who built lighthouse no. {n}?", answer="Ada.") for n in range(50)]
+    with serving(says("Who built the lighthouse?"), says("Ada Lindqvist [1].")) as server:
+        index.ask("Who built it?", generator=server.url, history=history)
+    _, answering = server.requests
+    told = [int(number) for number in re.findall(r"no\. (\d+)", answering.prompt)]
+    assert told == list(range(50 - TURNS, 50))
 
 
 @pytest.mark.parametrize("hops", [1, 2])

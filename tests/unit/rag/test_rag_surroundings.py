@@ -137,6 +137,16 @@ def test_what_cannot_be_named_stays_without_a_text() -> None:
     assert [one.text for one in named] == ["", "", "This picture seems to show: boat."]
 
 
+@pytest.mark.parametrize("modality", ["image", "video"])
+def test_pictures_that_seem_to_show_the_same_are_two(modality: Modality) -> None:
+    """Guards against the second photograph of a boat left out as a text that comes twice."""
+    hits = [hit(place, modality=modality, uri=f"/{place}/boat.png") for place in ("a", "b")]
+    named = with_names(hits, Guessing())
+    assert named[0].text == named[1].text != ""
+    evidence = gather(named, Budget(tokens=1_000, count=len), "Which boat?").evidence
+    assert [one.hit.id for one in evidence] == ["a", "b"]
+
+
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
     folder = tmp_path.resolve() / "album"
@@ -322,6 +332,7 @@ def test_neighbours_come_where_they_help(text: str, question: str, expected: lis
     [
         ("What happens after the goal?", "video", ["a", "after"]),
         ("What comes next?", "video", ["a", "after"]),
+        ("What comes next, and why?", "video", ["a", "after"]),
         ("What came before the goal?", "video", ["a", "before"]),
         ("Who shoots the goal?", "video", ["a"]),
         ("What happens after the goal?", "image", ["a"]),
@@ -341,6 +352,12 @@ def test_a_neighbour_stands_behind_its_hit() -> None:
     hits = [hit("a", "It sank near", 0.9), hit("b", "Bread is baked.", 0.8)]
     around = beside(a=(None, hit("after", "Holm, in May.", 0.45)))
     assert picked(hits, around, "Where?") == ["a", "after", "b"]
+
+
+def test_neighbours_stand_in_the_order_of_their_file() -> None:
+    """Guards against the page behind told ahead of the page before."""
+    around = beside(a=(hit("before", "In May,"), hit("after", "Holm.")))
+    assert picked([hit("a", "in a storm it sank near")], around) == ["a", "before", "after"]
 
 
 def test_a_neighbour_that_was_found_itself_is_not_doubled() -> None:
