@@ -323,7 +323,8 @@ def test_a_document_without_choices_is_no_empty_answer(index: Index) -> None:
 
 def test_a_document_cut_short_broke_off(index: Index) -> None:
     """Guards against a lost connection that is told as a wrong address."""
-    said = fault(index, sends(b'{"choices": [', **{"Content-Length": "500"}))
+    promised: dict[str, Any] = {"Content-Length": "500"}
+    said = fault(index, sends(b'{"choices": [', **promised))
     assert "broke off: " in said
     assert "check the address" not in said
 
@@ -363,7 +364,7 @@ def test_an_answer_that_only_cites_what_is_not_there_is_none(index: Index) -> No
 
 @pytest.mark.parametrize("written", ["Pirates came. [99]", "Pirates came [99]."])
 def test_marked_sentences_keep_no_false_number(notes: Path, written: str) -> None:
-    """Guards against ``[99]``, or the blank before it, left in a sentence that stays with a mark."""
+    """Guards against ``[99]``, or the blank before it, left in a sentence that is marked."""
     with opened(notes, unsupported="mark") as index, serving(says(written)) as server:
         found = index.ask(QUESTION, generator=server.url)
     assert found.text == "Pirates came. [?]"
