@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.rag_experiment.cases import Cases
-from benchmarks.rag_experiment.recipes import KINDS, SEEDS
+from benchmarks.rag_experiment.recipes import KINDS, PICTURES, SEEDS
 from rzen.rag import context
 from rzen.types import Evidence, Hit
 
-TEXTS, PICTURES = ("manuals", "glosses"), ("pictures", "moments")
+TEXTS = ("manuals", "glosses")
 FAMILIES = (*TEXTS, *PICTURES)
 Shown = Literal["retrieved", "gold", "shuffled", "nothing"]
 

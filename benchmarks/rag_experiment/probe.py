@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.rag_experiment.arms import PICTURES
 from benchmarks.rag_experiment.cases import Cases, cases
 from benchmarks.rag_experiment.records import Answers
 from benchmarks.results import Section
@@ -25,7 +26,6 @@ from rzen.types import Content, Text
 
 Values = NDArray[np.float64]
 
-FAMILIES = ("pictures", "moments")
 _ALL = 1_000_000
 _STRENGTHS = np.logspace(-4, 2, 7)  # of both regressions, chosen by cross-validation
 
@@ -40,7 +40,7 @@ def sections(
         test = cases(family, "test", encoder, limit=_ALL, store=store)
         kept = [row for row, each in enumerate(test.questions) if each.id in set(asked)]
         rows.append([family, len(kept), len(test.items), *_found(test, kept)])
-        if family in FAMILIES:
+        if family in PICTURES:
             yield _probed(family, encoder, store, test, kept)
     yield Section(
         title="What the search found",

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-FAMILIES = ("pictures", "moments")
+PICTURES = ("pictures", "moments")
 """What a text-only model cannot read: the rest it reads as words."""
 
 _RECIPE = """\
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    rows = ", ".join(f'{{ questions = "{family}" }}' for family in FAMILIES)
+    rows = ", ".join(f'{{ questions = "{family}" }}' for family in PICTURES)
     for kind, (about, tokens, zeroed) in KINDS.items():
         for seed in SEEDS:
             name = f"{kind}-{seed}"

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.rag_experiment import probe
+from benchmarks.rag_experiment.arms import FAMILIES, PICTURES, TEXTS
 from benchmarks.rag_experiment.records import Answers, Record, read
 from benchmarks.results import Section
 from rzen import load
 from rzen.evaluation.statistics import compare, interval
-
-TEXTS, PICTURES = ("manuals", "glosses"), ("pictures", "moments")
 
 QUESTIONS: Mapping[tuple[str, ...], Sequence[tuple[str, str, str]]] = {
     TEXTS: (
@@ -65,7 +64,7 @@ def main() -> None:
 
 def tables(found: Mapping[tuple[str, str], Answers]) -> Iterator[Section]:
     """A table of arms and one of differences for each family."""
-    families = [each for each in (*TEXTS, *PICTURES) if any(own == each for _, own in found)]
+    families = [each for each in FAMILIES if any(own == each for _, own in found)]
     for family in families:
         own = {arm: answers for (arm, of), answers in found.items() if of == family}
         yield _arms(family, own)
