@@ -15,8 +15,8 @@ from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.rag_experiment.arms import PICTURES
 from benchmarks.rag_experiment.cases import Cases, cases
+from benchmarks.rag_experiment.recipes import PICTURES
 from benchmarks.rag_experiment.records import Answers
 from benchmarks.results import Section
 from rzen.data.questions.question_set import Question

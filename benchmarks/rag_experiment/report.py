@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.rag_experiment import probe
-from benchmarks.rag_experiment.arms import FAMILIES, PICTURES, TEXTS
+from benchmarks.rag_experiment.arms import FAMILIES, TEXTS
+from benchmarks.rag_experiment.recipes import PICTURES
 from benchmarks.rag_experiment.records import Answers, Record, read
 from benchmarks.results import Section
 from rzen import load
