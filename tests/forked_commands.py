@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,10 +108,14 @@ def run(main: Any, arguments: list[str], said: Path) -> NoReturn:
         with said.open("w") as stream:
             os.dup2(stream.fileno(), 1)
             os.dup2(stream.fileno(), 2)
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115
         sys.argv = ["rzen", *arguments]
         main()
     except SystemExit as left:
         status = int(left.code or 0)
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
