@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ALL = (
@@ -38,14 +38,13 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*ALL, []], help="which; default: all")
     parser.add_argument("--quick", action="store_true", help="small sizes, to try it; not written")
     arguments = parser.parse_args()
+    machine = _machine()  # what is missing is better said before the work than after it
     for name in arguments.names or ALL:
         start = time.monotonic()
         print(f"{name} ...", file=sys.stderr, flush=True)
         sections = import_module(f"benchmarks.{name}").run(quick=arguments.quick)
         text = "\n".join(section.markdown() for section in sections)
-        text += (
-            f"\n_`python -m benchmarks {name}`, {time.monotonic() - start:.0f} s; {_machine()}_\n"
-        )
+        text += f"\n_`python -m benchmarks {name}`, {time.monotonic() - start:.0f} s; {machine}_\n"
         print(text)
         if not arguments.quick:
             PARTS.mkdir(exist_ok=True)
@@ -59,7 +58,10 @@ def main() -> None:
 
 
 def _machine() -> str:
-    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    try:
+        libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    except PackageNotFoundError as missing:
+        sys.exit(f"{missing.name} is missing, a peer: pip install -e '.[bench]'")
     return (
         f"{os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}, {libraries}"
     )

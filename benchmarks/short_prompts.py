@@ -107,6 +107,7 @@ def _table(model: LanguageModel, *, quick: bool) -> Section:
                 f"{(time.process_time() - begun) / (len(answered) + len(unknown)):.1f}",
             ]
         )
+        print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
     return Section(
         title=f"Short prompts: {model.name}",
         claim="What a form costs or wins before and behind the check.",
