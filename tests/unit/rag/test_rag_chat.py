@@ -215,5 +215,5 @@ def test_evidence_cannot_leave_its_frame() -> None:
     assert "[2]" not in user.text
     assert "secret folder" not in user.text
     (brief,) = messages("Who?", evidence(attack), form=Form(brief=True))
-    assert brief.text.count("[") == 2  # the piece's own number, and the one in the rules
+    assert brief.text.count("[") == 1  # the piece's own number
     assert "secret folder" not in brief.text
