@@ -26,9 +26,9 @@ hidden = 1024
 name = "answers"
 rows = [{rows}]
 steps = {steps}
-batch = {{ size = 32, chunk = 32 }}
+batch = {{ size = 8, chunk = 8 }}
 optimizer = {{ learning_rate = 1e-3, weight_decay = 0.01 }}
-checkpoint = {{ every_steps = 50, keep = 1 }}
+checkpoint = {{ every_steps = 200, keep = 1 }}
 """
 
 KINDS: Mapping[str, tuple[str, int, bool]] = {
@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--encoder", required=True, help="whose vectors are read")
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=400)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     rows = ", ".join(f'{{ questions = "{family}" }}' for family in PICTURES)

@@ -23,7 +23,7 @@ from rzen.rag.language_model import SoftItem
 from rzen.types import MODALITIES, Fingerprint
 
 CONFIG, WEIGHTS = "projector.json", "projector.safetensors"
-_FORMAT = 1
+_FORMAT = 2
 _OPEN = 2.0  # of the gate's bias: it begins nearly open
 _COMPARED = ("weights", "template", "pooling", "positions", "dim")
 
@@ -46,10 +46,11 @@ class ProjectorShape:
 
 
 class Projector(nn.Module):
-    """Two layers, a norm, and a gate.
+    """A whitening, two layers, a norm, and a gate.
 
-    soft = g * norm(W2 gelu(W1 (v sqrt(D) + m))) + (1 - g) * nothing, where m is learned for each
-    modality, and g in (0, 1) for each item.
+    soft = g * norm(W2 gelu(W1 W0 (v sqrt(D) + m))) + (1 - g) * nothing, where m is learned for each
+    modality, and g in (0, 1) for each item. Training begins with W0, m and W2 in closed form:
+    :mod:`rzen.training.projector.start`.
 
     Args:
         shape: of its weights.
@@ -61,12 +62,14 @@ class Projector(nn.Module):
         super().__init__()
         self.shape = shape
         self.modality = nn.Embedding(len(MODALITIES), shape.dim)
+        self.whiten = nn.Linear(shape.dim, shape.dim, bias=False)
         self.into = nn.Linear(shape.dim, shape.hidden)
         self.out = nn.Linear(shape.hidden, shape.tokens * shape.width)
         self.gate = nn.Linear(shape.hidden, 1)
         self.norm = nn.RMSNorm(shape.width)
         self.nothing_TH = nn.Parameter(torch.zeros(shape.tokens, shape.width))
         nn.init.zeros_(self.modality.weight)
+        nn.init.eye_(self.whiten.weight)
         nn.init.zeros_(self.gate.weight)
         nn.init.constant_(self.gate.bias, _OPEN)
         nn.init.constant_(self.norm.weight, size)
@@ -78,12 +81,17 @@ class Projector(nn.Module):
             vector_ID: unit vectors, or zeros.
             modality_I: numbers of their modalities, by :data:`rzen.types.MODALITIES`.
         """
-        seen = vector_ID * self.shape.dim**0.5 + self.modality(modality_I)
-        hidden = nn.functional.gelu(self.into(seen))
+        hidden = self.hidden(vector_ID, modality_I)
         made = self.norm(self.out(hidden).unflatten(1, (self.shape.tokens, self.shape.width)))
         gate_I11 = self.gate(hidden).sigmoid()[:, :, None]
         soft: Tensor = gate_I11 * made + (1 - gate_I11) * self.nothing_TH
         return soft
+
+    def hidden(self, vector_ID: Tensor, modality_I: Tensor) -> Tensor:
+        """What the last layer reads, (I, hidden); see :meth:`forward`."""
+        seen = vector_ID * self.shape.dim**0.5 + self.modality(modality_I)
+        hidden: Tensor = nn.functional.gelu(self.into(self.whiten(seen)))
+        return hidden
 
     def project(self, items: Sequence[SoftItem]) -> Tensor:
         """See :data:`rzen.rag.local.prompts.Project`.

@@ -23,6 +23,7 @@ from rzen.training.projector import rows as question_rows
 from rzen.training.projector.card import card
 from rzen.training.projector.recipe import ProjectorRecipe, ProjectorStage, RowsSettings
 from rzen.training.projector.rows import QuestionRows
+from rzen.training.projector.start import start
 from rzen.training.projector.trainer import ProjectorReport, ProjectorTrainer
 from rzen.training.ranks import Ranks
 
@@ -112,6 +113,8 @@ class ProjectorRun:
         torch.manual_seed(checkpoints.seed_of(self.recipe.seed, "projector"))
         made = local_model(self.recipe.generator, device=self.ranks.device, model=self.model).loaded
         loaded, projector = self._network(made)
+        first = read[self.recipe.stage[0].name]
+        start(projector, loaded, first, zeroed=self.recipe.zeroed)
         before: Path | None = None
         for stage in self.recipe.stage:
             done = self._train(stage, read[stage.name], loaded, projector, before)
