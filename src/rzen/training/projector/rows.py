@@ -111,7 +111,7 @@ def read(
                 continue
             keys = []
             for item in line.items:
-                key = json.dumps([str(file.parent), item], sort_keys=True)
+                key = _key(file.parent, item)
                 contents.setdefault(key, (file.parent, item))
                 keys.append(key)
             rows.append((place, line, tuple(keys)))
@@ -144,6 +144,21 @@ def read(
         revision=digest.hexdigest()[:20],
         failed=failed,
     )
+
+
+def _key(folder: Path, item: dict[str, Any]) -> str:
+    """What an item's vector is kept by: its words, and its files as they stand now."""
+    files = []
+    for name in ("image", "images", "video", "page"):
+        named = item.get(name, ())
+        for one in [named] if isinstance(named, str) else named or ():
+            path = folder / str(one).partition("#")[0] if name == "page" else folder / str(one)
+            try:
+                state = path.stat()
+                files.append([str(path.resolve()), state.st_size, state.st_mtime_ns])
+            except (OSError, ValueError):  # it is named as unreadable when it is opened
+                files.append([str(path)])
+    return json.dumps([item, files], sort_keys=True)
 
 
 def _lines(file: Path) -> list[bytes]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import PIL.Image
@@ -366,6 +367,38 @@ def test_items_are_encoded_once(home: Path, tmp_path: Path) -> None:
     second = question_rows.read(files, Counting(), Limits(), store=tmp_path)
     assert Counting.count == 32
     np.testing.assert_array_equal(first.vector_ID, second.vector_ID)
+
+
+def test_vectors_are_kept_by_file_not_by_its_name(tmp_path: Path) -> None:
+    """Guards against vectors of a picture that was there before, and against encoding all pictures
+    again for each run that has its rows in a folder of its own."""
+    picture = tmp_path / "a.png"
+    PIL.Image.new("RGB", (8, 8), "red").save(picture)
+    store = tmp_path / "store"
+
+    def vector_in(run: str, name: str) -> Any:
+        (tmp_path / run).mkdir(exist_ok=True)
+        row = {"question": "What?", "answer": "red", "items": [{"image": name}]}
+        (tmp_path / run / "rows.jsonl").write_text(json.dumps(row) + "\n")
+        files = [(tmp_path / run / "rows.jsonl", 1.0)]
+        encoder = MagicMock(wraps=DummyEncoder())
+        encoder.configure_mock(
+            dim=DummyEncoder().dim,
+            fingerprint=DummyEncoder().fingerprint,
+            budget=DummyEncoder().budget,
+        )
+        read = question_rows.read(files, encoder, Limits(), store=store)
+        return read.vector_ID[0], encoder.encode.call_count
+
+    before, calls = vector_in("one", str(picture))
+    assert calls == 1
+    again, calls = vector_in("two", str(picture))
+    assert calls == 0
+    np.testing.assert_array_equal(before, again)
+    PIL.Image.new("RGB", (9, 8), "blue").save(picture)
+    after, calls = vector_in("one", str(picture))
+    assert calls == 1
+    assert np.abs(after - before).max() > 1e-3
 
 
 def test_every_row_comes_once_an_epoch(home: Path, tmp_path: Path) -> None:
