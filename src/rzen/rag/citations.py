@@ -29,7 +29,7 @@ _LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
 _STILL_OPEN = re.compile(r"(?<=\])(?=[(:])|(?<=<)(?=[A-Za-z/!?])")
 # How small models begin, which is no claim.
 _PREAMBLE = re.compile(
-    r"^(?:(?:the )?answer(?: to (?:this|the|your) question)?(?: is)?:\s*"
+    r"^(?:(?:the )?answer(?: to (?:this|the|your) question)?(?: is that\s|(?: is)?:)\s*"
     r"|(?:according to|based on) (?:the|this|your) (?:given |provided |numbered )?"
     r"(?:context|evidence|information|passages?|sources?|texts?),\s*)+",
     re.IGNORECASE,

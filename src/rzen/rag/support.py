@@ -183,7 +183,7 @@ class Support:
         self, claim: str, asked: Sequence[Witness]
     ) -> tuple[list[str], list[float], list[str]]:
         """The sentences nearest to a claim, the best cosine of each clause, and the clauses."""
-        clauses = [part for part in _CLAUSE.split(claim) if sentences.words(part)]
+        clauses = _clauses(claim)
         parts = [part for each in asked for part in each.sentences]
         if not parts:
             return [], [0.0] * len(clauses), clauses
@@ -238,7 +238,26 @@ def _speaks_against(claim: str, asked: Sequence[Witness], near: Sequence[str]) -
         return False
     said = {word.lower() for part in near for word in _STRONG.findall(part)}
     is_stronger = bool({word.lower() for word in _STRONG.findall(claim)} - said)
-    return is_stronger or bool(_NOT.search(claim)) != bool(_NOT.search(near[0]))
+    return is_stronger or any(_is_turned(part, near[0]) for part in _clauses(claim))
+
+
+def _is_turned(clause: str, sentence: str) -> bool:
+    """Whether a clause has a "not" that what it stands for in a sentence has not, or lacks one.
+
+    >>> _is_turned("The rent is 890 euros", "The rent is 890 euros, heating not included.")
+    False
+    >>> _is_turned("The rent is not 890 euros", "The rent is 890 euros, heating not included.")
+    True
+    """
+    said = set(sentences.words(clause))
+    shared = [len(said & set(sentences.words(part))) for part in _clauses(sentence)]
+    nearest = _clauses(sentence)[shared.index(max(shared))] if shared else sentence
+    return bool(_NOT.search(clause)) != bool(_NOT.search(nearest))
+
+
+def _clauses(text: str) -> list[str]:
+    """Parts of a sentence that say something."""
+    return [part for part in _CLAUSE.split(text) if sentences.words(part)]
 
 
 def _letters(text: str) -> str:

@@ -60,6 +60,7 @@ def test_an_unsupported_sentence_goes(claim: str) -> None:
     [
         "The answer to this question is: ",
         "Answer: ",
+        "The answer to the question is that ",
         "According to the sources, ",
         "Based on the given context, the answer is: ",
     ],
@@ -68,6 +69,15 @@ def test_how_a_model_begins_is_no_claim(begins: str) -> None:
     """Small models announce their answers; the words for it stand in no evidence."""
     assert check(f"{begins}bread is baked from flour [2].", BOATS).unsupported == ()
     assert check(f"{begins}bread is baked from sand and rope [2].", BOATS).citations == ()
+
+
+def test_a_not_counts_in_its_own_clause() -> None:
+    """Guards against true sentences lost to a "not" about something else, and false ones kept."""
+    rent = evidence("Rent is 890 euros a month, heating not included. The lease ends in May.")
+    kept = check("The rent is 890 euros a month [1].", rent)
+    assert kept.unsupported == ()
+    for false in ("The rent is not 890 euros a month [1].", "Heating is included in the rent [1]."):
+        assert check(false, rent).unsupported == (false,)
 
 
 def test_a_missing_citation_is_added_and_a_wrong_one_is_not_moved() -> None:
