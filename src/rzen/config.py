@@ -90,6 +90,11 @@ class AskSettings(_Section):
     )
     model: str = Field("", description="the model's name at the endpoint")
     sees: bool = Field(False, description="whether the endpoint's model takes pictures")
+    silence_seconds: float = Field(
+        120.0,
+        gt=0,
+        description="an endpoint may be silent for; its answer takes 5 times that at most",
+    )
     fusion: str = Field(
         "context", description="context, marginal, projector, or several joined by +"
     )

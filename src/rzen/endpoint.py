@@ -64,7 +64,7 @@ class Endpoint:
         what: it is, in messages: "a chat endpoint".
         keys: where its key is looked for.
         hints: HTTP status -> the next step, where there is a better one than the usual.
-        seconds: for a whole document (:meth:`ask`), with all attempts.
+        seconds: for a whole document (:meth:`ask`), with all attempts; for silence in a stream.
         sleep: waits between attempts; tests hand in their own.
 
     Attributes:
@@ -120,7 +120,7 @@ class Endpoint:
             EndpointError: if the endpoint cannot be reached or refuses.
         """
         request = self._request(path, body, "text/event-stream")
-        return self._patiently(request, lambda response: response, math.inf)
+        return self._patiently(request, lambda response: response, math.inf, self._seconds)
 
     def ask(self, path: str, body: Mapping[str, Any]) -> Any:
         """The JSON document that answers a POST.
@@ -183,13 +183,14 @@ class Endpoint:
         request: urllib.request.Request,
         receive: Callable[[http.client.HTTPResponse], Received],
         deadline: float,
+        silence: float = _IDLE_SECONDS,
     ) -> Received:
         """What is received in the first attempt that succeeds."""
         for attempt in range(1, _ATTEMPTS + 1):
             wait, is_silent = 0.5 * 2**attempt, False
             left = max(deadline - time.monotonic(), 0.001)
             try:
-                return receive(self._opener.open(request, timeout=min(_IDLE_SECONDS, left)))
+                return receive(self._opener.open(request, timeout=min(silence, left)))
             except urllib.error.HTTPError as error:
                 with error:
                     failure = self._refused(error)

@@ -18,7 +18,7 @@ from rzen.types import Frames
 
 _LINE_BYTES = 1 << 20
 _ANSWER_CHARS = 20_000
-_WRITING_SECONDS = 600.0  # of one answer: signs of life alone are none
+_LONGEST = 5  # times what may pass in silence: signs of life alone are no answer
 
 
 class ChatModel:
@@ -30,6 +30,7 @@ class ChatModel:
         base_url: such as ``https://api.openai.com/v1`` or ``http://localhost:8000/v1``.
         model: its name at the endpoint.
         sees: whether pictures are sent.
+        silence: seconds without a byte, at most.
         sleep: waits between attempts; tests hand in their own.
 
     Raises:
@@ -45,6 +46,7 @@ class ChatModel:
         model: str,
         *,
         sees: bool = False,
+        silence: float = 120.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if not model:
@@ -56,9 +58,11 @@ class ChatModel:
             what="a chat endpoint",
             keys=OPENAI,
             hints={404: "check the address and ask.model"},
+            seconds=silence,
             sleep=sleep,
         )
         self._model = model
+        self._seconds = _LONGEST * silence
         self.sees = sees
         self.window = None
 
@@ -100,7 +104,7 @@ class ChatModel:
 
     def _pieces(self, response: http.client.HTTPResponse) -> Iterator[str]:
         """The text in a stream of server-sent events, or in one JSON document."""
-        is_finished, deadline = False, time.monotonic() + _WRITING_SECONDS
+        is_finished, deadline = False, time.monotonic() + self._seconds
         try:
             if "event-stream" not in response.headers.get("Content-Type", ""):
                 data = response.read(_LINE_BYTES)
@@ -110,7 +114,10 @@ class ChatModel:
                 return
             while line := response.readline(_LINE_BYTES):
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"its answer took longer than {_WRITING_SECONDS:g} seconds")
+                    raise TimeoutError(
+                        f"its answer took longer than {self._seconds:g} seconds: more patience "
+                        "is had with ask.silence_seconds"
+                    )
                 data = line.removeprefix(b"data:").strip()
                 if data == b"[DONE]":
                     return

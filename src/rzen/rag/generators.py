@@ -78,7 +78,8 @@ def language_model(
         model: how a checkpoint is loaded.
     """
     if is_address(name):
-        return ChatModel(name, settings.model, sees=settings.sees)
+        silence = settings.silence_seconds
+        return ChatModel(name, settings.model, sees=settings.sees, silence=silence)
     file = _gguf_file(name)
     if file is not None and not in_process:
         from rzen.rag.gguf import GgufModel  # noqa: PLC0415

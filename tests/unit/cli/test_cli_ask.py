@@ -39,7 +39,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RZEN_OPENAI_API_KEY", KEY)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.setattr(endpoint, "_ATTEMPTS", 1)
-    monkeypatch.setattr(endpoint, "_IDLE_SECONDS", 0.5)
+    monkeypatch.setenv("RZEN_ASK__SILENCE_SECONDS", "0.5")
     load = api.load
 
     def without_mini(name: str, **options: Any) -> Any:

@@ -28,7 +28,6 @@ from rzen.config import AskSettings, Settings
 from rzen.encoders.dummy import DummyEncoder
 from rzen.errors import EncoderError, EndpointError, GeneratorError, RzenError, UsageError
 from rzen.index.filters import Filters
-from rzen.rag import chat
 from rzen.rag.citations import NOT_FOUND
 from rzen.types import Answer, Turn
 
@@ -58,7 +57,6 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RZEN_OPENAI_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(endpoint, "_ATTEMPTS", 1)
-    monkeypatch.setattr(endpoint, "_IDLE_SECONDS", 5.0)
 
     def missing(name: str) -> None:
         raise EncoderError(f"{name} is not installed")
@@ -79,7 +77,7 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(notes: Path, **ask: Any) -> Index:
-    settings = Settings(ask=AskSettings(**{"model": "m", **ask}))
+    settings = Settings(ask=AskSettings(**{"model": "m", "silence_seconds": 5, **ask}))
     return Index.open(notes / "my.rzen", DummyEncoder(), settings=settings)
 
 
@@ -247,37 +245,35 @@ def fault(index: Index, reply: Reply, told: list[str] | None = None) -> str:
     ids=["at once", "in mid-stream"],
 )
 def test_endpoints_that_hang_are_given_up(
-    index: Index,
-    monkeypatch: pytest.MonkeyPatch,
-    pieces: tuple[str, ...],
-    message: str,
-    said: str,
+    notes: Path, pieces: tuple[str, ...], message: str, said: str
 ) -> None:
     """Guards against a command that never ends because a server never answers."""
-    monkeypatch.setattr(endpoint, "_IDLE_SECONDS", 0.2)
     told: list[str] = []
     started = time.monotonic()
-    assert message in fault(index, hangs(*pieces), told)
+    with opened(notes, silence_seconds=0.2) as index:
+        assert message in fault(index, hangs(*pieces), told)
     assert time.monotonic() - started < 4
     assert "".join(told) == said
 
 
-def test_a_silent_endpoint_is_asked_once(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_endpoint_is_asked_once(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against four times the patience, and four answers to pay for, after one silence."""
     monkeypatch.setattr(endpoint, "_ATTEMPTS", 2)
-    monkeypatch.setattr(endpoint, "_IDLE_SECONDS", 0.2)
-    with serving(hangs()) as server, pytest.raises(EndpointError, match="timed out"):
+    with (
+        opened(notes, silence_seconds=0.2) as index,
+        serving(hangs()) as server,
+        pytest.raises(EndpointError, match="timed out"),
+    ):
         index.ask(QUESTION, generator=server.url)
     assert len(server.requests) == 1
 
 
-def test_signs_of_life_without_an_end_are_given_up(
-    index: Index, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_signs_of_life_without_an_end_are_given_up(notes: Path) -> None:
     """Guards against a command that never ends because heartbeats keep it from timing out."""
-    monkeypatch.setattr(chat, "_WRITING_SECONDS", 0.2)
-    said = fault(index, beats(60))
-    assert "broke off: its answer took longer than 0.2 seconds" in said
+    with opened(notes, silence_seconds=0.2) as index:
+        said = fault(index, beats(60))
+    assert "broke off: its answer took longer than 1 seconds" in said
+    assert "ask.silence_seconds" in said
 
 
 def test_endpoints_that_die_in_mid_stream_tell_checked_sentences_only(index: Index) -> None:
