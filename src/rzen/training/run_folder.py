@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ValidationError
 
 from rzen.errors import DataError, UsageError
 from rzen.training import checkpoints
@@ -80,13 +81,13 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def begin(
-    folder: Path, recipe: Mapping[str, Any], data: Mapping[str, str], *, allow_changes: bool
+    folder: Path, recipe: BaseModel, data: Mapping[str, str], *, allow_changes: bool
 ) -> list[str]:
     """Claims a folder that is held for a run, or recognises the run that is in it.
 
     Args:
         folder: of the run.
-        recipe: as JSON.
+        recipe: of the run.
         data: source -> revision.
         allow_changes: whether a run may go on with another recipe or other data.
 
@@ -98,13 +99,14 @@ def begin(
         DataError: if it cannot be read or written.
     """
     file = folder / RUN
-    mine = {"recipe": recipe, "data": dict(data), "versions": versions()}
+    mine = {"recipe": recipe.model_dump(mode="json"), "data": dict(data), "versions": versions()}
     try:
         if not any(folder.glob("*/checkpoints/*")):
             write_json(file, mine)  # whatever was tried before: nothing came of it
             return []
         held = json.loads(file.read_text(encoding="utf-8"))
-        changed = list(_differences({k: held[k] for k in ("recipe", "data")}, mine))
+        begun = {"recipe": _as_read_now(held["recipe"], recipe), "data": held["data"]}
+        changed = list(_differences(begun, mine))
         if changed and not allow_changes:
             raise UsageError(
                 f"{folder} holds a run of another recipe or other data: {'; '.join(changed)}: "
@@ -115,6 +117,14 @@ def begin(
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"cannot read or write {file}: {error}") from error
     return changed
+
+
+def _as_read_now(held: Any, recipe: BaseModel) -> Any:
+    """A recipe that an earlier rzen read: settings that it did not know stand at their defaults."""
+    try:
+        return type(recipe).model_validate_json(json.dumps(held)).model_dump(mode="json")
+    except ValidationError:  # of a setting that there is no more: it is told as a difference
+        return held
 
 
 def write_json(file: Path, document: Any) -> None:

@@ -129,7 +129,7 @@ class Run:
         if self.processes.ranks.is_first:
             changed = run_folder.begin(
                 self.folder,
-                self.recipe.model_dump(mode="json"),
+                self.recipe,
                 revisions,
                 allow_changes=self.allow_changes,
             )

@@ -9,13 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from full_disk import files_of
 from rzen.errors import DataError, UsageError
 from rzen.training import run_folder
 from rzen.training.run_folder import StepLog, begin, held, read_json, write_aside
 
-RECIPE: dict[str, Any] = {"seed": 1, "stage": [{"name": "first", "steps": 3}, {"name": "second"}]}
+
+class Stage(BaseModel):
+    name: str
+    steps: int = 3
+
+
+class Recipe(BaseModel, extra="forbid"):
+    seed: int = 1
+    stage: list[Stage] = [Stage(name="first"), Stage(name="second")]
+    pace: float = 1.0
+
+
+RECIPE = Recipe()
 DATA = {"pairs": "abc"}
 
 
@@ -29,7 +42,7 @@ def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
     """A run that goes on with other settings or other rows, and nobody notices."""
     begun(tmp_path)
     assert begin(tmp_path, RECIPE, DATA, allow_changes=False) == []
-    other = {"seed": 2, "stage": [{"name": "first", "steps": 4}, {"name": "second"}], "new": None}
+    other = Recipe(seed=2, stage=[Stage(name="first", steps=4), Stage(name="second")])
     lines = [
         'data.pairs: "abc" -> "abd"',
         'data.more: null -> "x"',
@@ -40,7 +53,7 @@ def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
         begin(tmp_path, other, {"pairs": "abd", "more": "x"}, allow_changes=False)
     assert all(line in str(caught.value) for line in lines)
     assert "second" not in str(caught.value), "what did not change is not shown"
-    assert json.loads((tmp_path / "run.json").read_text())["recipe"] == RECIPE
+    assert json.loads((tmp_path / "run.json").read_text())["recipe"] == RECIPE.model_dump()
     changed = begin(tmp_path, other, {"pairs": "abd", "more": "x"}, allow_changes=True)
     assert sorted(changed) == sorted(lines)
     assert begin(tmp_path, other, {"pairs": "abd", "more": "x"}, allow_changes=False) == []
@@ -49,15 +62,15 @@ def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
 def test_a_slip_may_be_mended(tmp_path: Path) -> None:
     """A misspelt base, which ended the run at once, holds its folder for ever."""
     assert begin(tmp_path, RECIPE, DATA, allow_changes=False) == []
-    other = {**RECIPE, "seed": 2}
+    other = Recipe(seed=2)
     assert begin(tmp_path, other, DATA, allow_changes=False) == []
-    assert json.loads((tmp_path / "run.json").read_text())["recipe"] == other
+    assert json.loads((tmp_path / "run.json").read_text())["recipe"] == other.model_dump()
 
 
 def test_lists_of_another_length_are_shown_whole(tmp_path: Path) -> None:
     """A stage that was added is no difference of the stages that both have."""
     begun(tmp_path)
-    (line,) = begin(tmp_path, {**RECIPE, "stage": []}, DATA, allow_changes=True)
+    (line,) = begin(tmp_path, Recipe(stage=[]), DATA, allow_changes=True)
     assert line.startswith("recipe.stage: [{")
     assert line.endswith("-> []")
 
@@ -70,6 +83,23 @@ def test_newer_libraries_are_no_change(tmp_path: Path) -> None:
     assert {"rzen", "python", "torch", "peft"} <= held_["versions"].keys()
     file.write_text(json.dumps({**held_, "versions": {"torch": "1.0"}}))
     assert begin(tmp_path, RECIPE, DATA, allow_changes=False) == []
+
+
+def test_a_setting_that_is_new_is_no_change(tmp_path: Path) -> None:
+    """An update of rzen ends all runs; a setting that there is no more, or that means something, is
+    told."""
+    begun(tmp_path)
+    file = tmp_path / "run.json"
+    held_ = json.loads(file.read_text())
+    del held_["recipe"]["pace"]
+    file.write_text(json.dumps(held_))
+    assert begin(tmp_path, RECIPE, DATA, allow_changes=False) == []
+    with pytest.raises(UsageError, match=r"recipe\.pace: 1\.0 -> 2\.0"):
+        begin(tmp_path, Recipe(pace=2.0), DATA, allow_changes=False)
+    held_["recipe"]["mood"] = "calm"
+    file.write_text(json.dumps(held_))
+    with pytest.raises(UsageError, match=r'recipe\.mood: "calm" -> null'):
+        begin(tmp_path, RECIPE, DATA, allow_changes=False)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"recipe": 1}', "\xff"])

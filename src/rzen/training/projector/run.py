@@ -97,7 +97,7 @@ class ProjectorRun:
         if self.ranks.is_first:
             changed = run_folder.begin(
                 self.folder,
-                self.recipe.model_dump(mode="json"),
+                self.recipe,
                 {name: each.revision for name, each in read.items()},
                 allow_changes=self.allow_changes,
             )
