@@ -93,6 +93,9 @@ class ProjectorRun:
             return self._run()
 
     def _run(self) -> Path | None:
+        if self.ranks.is_first:
+            self._write_questions()
+        self.ranks.wait()
         read = {stage.name: self._rows(stage) for stage in self.recipe.stage}
         if self.ranks.is_first:
             changed = run_folder.begin(
@@ -139,17 +142,18 @@ class ProjectorRun:
         )
 
     def _file(self, rows: RowsSettings) -> Path:
-        """A file of rows; questions of rzen-bench are written into the run's folder."""
-        if rows.file:
-            return self.recipe_folder / rows.file
-        target = self.folder / f"{rows.questions}.jsonl"
-        if not target.is_file():
-            made = question_set(rows.questions, "train")
-            aside = target.with_name(f".{target.name}.{self.ranks.rank}")
-            with aside.open("w", encoding="utf-8") as lines:
-                lines.writelines(json.dumps(row) + "\n" for row in rows_of(made))
-            aside.rename(target)
-        return target
+        return self.recipe_folder / rows.file if rows.file else self._questions(rows)
+
+    def _questions(self, rows: RowsSettings) -> Path:
+        return self.folder / f"{rows.questions}.jsonl"
+
+    def _write_questions(self) -> None:
+        """Questions of rzen-bench become files of rows in the run's folder."""
+        for rows in (each for stage in self.recipe.stage for each in stage.rows):
+            if not rows.file and not self._questions(rows).is_file():
+                made = rows_of(question_set(rows.questions, "train"))
+                text = "".join(json.dumps(row) + "\n" for row in made)
+                run_folder.write_text(self._questions(rows), text)
 
     def _network(self, loaded: Loaded) -> tuple[Loaded, Projector]:
         """The language model, frozen or with adapters, and a projector that fits it."""
