@@ -119,7 +119,9 @@ def _classified(
 ) -> list[str]:
     model = make_pipeline(
         StandardScaler(),
-        LogisticRegressionCV(Cs=_STRENGTHS[:5], cv=3, max_iter=300, scoring="accuracy"),
+        LogisticRegressionCV(
+            Cs=_STRENGTHS[:5], cv=3, max_iter=300, scoring="accuracy", use_legacy_attributes=False
+        ),
     ).fit(seen_LF, list(answers))
     place = {name: at for at, name in enumerate(model.classes_)}
     score_BC = model.decision_function(new_BF)
