@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -64,7 +65,7 @@ def _overhead(smollm2: LocalModel, asked: int) -> Section:
         ],
         rows=rows,
         notes=[
-            f"{asked} questions, four passages each, {TOKENS} tokens at most; three turns each.",
+            f"{asked} questions, four passages each in four orders, {TOKENS} tokens at most.",
             "rzen's time holds what the loop's lacks: choosing evidence, the prompt, the check.",
         ],
     )
@@ -156,11 +157,20 @@ def _compared(
     firsts: list[tuple[float, float]] = []
     wholes: list[tuple[float, float]] = []
     for question, hits in _cases(asked):
-        prompt = messages(question, _as_given(fusion, question, hits, judge), form=_FORM)
+        orders = [[*hits[at:], *hits[:at]] for at in range(len(hits))]
+        orders = [
+            [replace(hit, score=1 - place / 10) for place, hit in enumerate(order)]
+            for order in orders
+        ]
+        prompts = [
+            messages(question, _as_given(fusion, question, order, judge), form=_FORM)
+            for order in orders
+        ]
         turns: list[tuple[Timed, Timed]] = []
-        for turn in range(4):
-            own = _ours(fusion, question, hits, judge)
-            other = _timed(plain(prompt))
+        for turn in range(len(orders) + 1):
+            # Never the prompt of the call before: llama.cpp would not read it again.
+            own = _ours(fusion, question, orders[turn % len(orders)], judge)
+            other = _timed(plain(prompts[(turn + 2) % len(orders)]))
             if turn:  # the first warms up
                 turns.append((own, other))
         firsts.append(_medians(turns, 0))
