@@ -93,7 +93,7 @@ class AskSettings(_Section):
     silence_seconds: float = Field(
         120.0,
         gt=0,
-        description="an endpoint may be silent for; its answer takes 5 times that at most",
+        description="silence of an endpoint, at most; its whole answer may take 5 times as long",
     )
     fusion: str = Field(
         "context", description="context, marginal, projector, or several joined by +"

@@ -250,8 +250,8 @@ def _is_turned(clause: str, sentence: str) -> bool:
     True
     """
     said = set(sentences.words(clause))
-    shared = [len(said & set(sentences.words(part))) for part in _clauses(sentence)]
-    nearest = _clauses(sentence)[shared.index(max(shared))] if shared else sentence
+    parts = _clauses(sentence) or [sentence]
+    nearest = max(parts, key=lambda part: len(said & set(sentences.words(part))))
     return bool(_NOT.search(clause)) != bool(_NOT.search(nearest))
 
 

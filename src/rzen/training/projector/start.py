@@ -89,7 +89,7 @@ def _regress(
 
 def _pairs(loaded: Loaded, rows: QuestionRows) -> Iterator[tuple[list[int], Tensor]]:
     """Items, each with the mean embedding of the words of an answer about it, (P, H)."""
-    weight = loaded.network.get_input_embeddings().weight
+    weight = loaded.network.get_input_embeddings().weight.float()  # once: it may be large
     pairs = [(item, row.answer) for row in rows.rows for item in row.items]
     for begun in range(0, len(pairs), _TOGETHER):
         chosen = pairs[begun : begun + _TOGETHER]
@@ -97,7 +97,7 @@ def _pairs(loaded: Loaded, rows: QuestionRows) -> Iterator[tuple[list[int], Tens
         begins = np.cumsum([0, *map(len, tokens)])[:-1]
         word_PH = nn.functional.embedding_bag(
             torch.tensor([each for own in tokens for each in own], device=weight.device),
-            weight.float(),
+            weight,
             torch.from_numpy(begins).to(weight.device),
             mode="mean",
         )
