@@ -34,11 +34,41 @@ class _Line(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowSource:
+    """Where rows come from.
+
+    Attributes:
+        name: as reasons of rows that are left out have it.
+        folder: that the files of items are relative to.
+        lines: a row each, in JSON.
+        repeat: how often an epoch takes them.
+    """
+
+    name: str
+    folder: Path
+    lines: Sequence[bytes]
+    repeat: float = 1.0
+
+
+def of_file(file: Path, repeat: float = 1.0) -> RowSource:
+    """The rows of a file.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    try:
+        lines = [line for line in file.read_bytes().splitlines() if line.strip()]
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
+    return RowSource(name=file.name, folder=file.parent, lines=lines, repeat=repeat)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionRow:
     """A row.
 
     Attributes:
-        name: of its file, with the number of its line.
+        name: of its source, with the number of its line.
         question: as it would be asked.
         answer: as it should be given.
         items: numbers of its items among all distinct ones.
@@ -55,11 +85,11 @@ class QuestionRows:
     """The rows of a stage, with the vectors of their items.
 
     Attributes:
-        rows: in the order of their files.
+        rows: in the order of their sources.
         vector_ID: (I, D) of all distinct items.
         modality_I: of each.
         repeats: how often an epoch takes each row.
-        revision: hash of the files.
+        revision: hash of the lines.
         failed: reasons of rows that are left out, each with its place.
     """
 
@@ -72,7 +102,7 @@ class QuestionRows:
 
 
 def read(
-    files: Sequence[tuple[Path, float]],
+    sources: Sequence[RowSource],
     encoder: Encoder,
     limits: Limits,
     *,
@@ -83,7 +113,7 @@ def read(
     """Reads rows and encodes their items.
 
     Args:
-        files: of rows, each with how often an epoch takes them.
+        sources: of the rows, in their order.
         encoder: of the items.
         limits: of decoders.
         store: folder that vectors are kept in, by their item and encoder.
@@ -91,17 +121,17 @@ def read(
         on_progress: told how many items of how many are encoded.
 
     Raises:
-        DataError: if a file cannot be read, or too many rows cannot.
+        DataError: if too many rows cannot be read.
     """
     rows: list[tuple[str, _Line, tuple[str, ...]]] = []
     repeats: list[float] = []
     contents: dict[str, tuple[Path, dict[str, Any]]] = {}
     failed: list[str] = []
     digest = hashlib.sha256()
-    for file, repeat in files:
-        for number, raw in enumerate(_lines(file), 1):
+    for source in sources:
+        for number, raw in enumerate(source.lines, 1):
             digest.update(raw)
-            place = f"{file.name}:{number}"
+            place = f"{source.name}:{number}"
             try:
                 line = _Line.model_validate_json(raw)
             except ValidationError as error:
@@ -111,11 +141,11 @@ def read(
                 continue
             keys = []
             for item in line.items:
-                key = _key(file.parent, item)
-                contents.setdefault(key, (file.parent, item))
+                key = _key(source.folder, item)
+                contents.setdefault(key, (source.folder, item))
                 keys.append(key)
             rows.append((place, line, tuple(keys)))
-            repeats.append(repeat)
+            repeats.append(source.repeat)
     vectors = _encoded(contents, encoder, limits, store, on_progress)
     number_of = {key: at for at, key in enumerate(vectors)}
     kept, shares = [], []
@@ -131,7 +161,7 @@ def read(
         shares.append(repeat)
     tried = len(kept) + len(failed)
     if not kept or len(failed) > max_failed * tried:
-        reasons = "; ".join(failed[:3]) or "the files are empty"
+        reasons = "; ".join(failed[:3]) or "there are none"
         raise DataError(
             f"{len(failed):,} of {tried:,} rows cannot be read, more than max_failed {max_failed} "
             f"allows: {reasons}"
@@ -159,13 +189,6 @@ def _key(folder: Path, item: dict[str, Any]) -> str:
             except (OSError, ValueError):  # it is named as unreadable when it is opened
                 files.append([str(path)])
     return json.dumps([item, files], sort_keys=True)
-
-
-def _lines(file: Path) -> list[bytes]:
-    try:
-        return [line for line in file.read_bytes().splitlines() if line.strip()]
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
 
 
 def _matrix(found: Sequence["np.ndarray[Any, Any] | str"], dim: int) -> Vectors:

@@ -1,7 +1,7 @@
 """A projector's recipe carried out: stage after stage, each resumable, then the model's folder."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ from rzen.training.adapters import save_adapter, with_adapters
 from rzen.training.projector import rows as question_rows
 from rzen.training.projector.card import card
 from rzen.training.projector.recipe import ProjectorRecipe, ProjectorStage, RowsSettings
-from rzen.training.projector.rows import QuestionRows
+from rzen.training.projector.rows import QuestionRows, RowSource
 from rzen.training.projector.start import start
 from rzen.training.projector.trainer import ProjectorReport, ProjectorTrainer
 from rzen.training.ranks import Ranks
@@ -94,21 +94,11 @@ class ProjectorRun:
 
     def _run(self) -> Path | None:
         if self.ranks.is_first:
-            self._write_questions()
+            self._build_questions()
         self.ranks.wait()
         read = {stage.name: self._rows(stage) for stage in self.recipe.stage}
         if self.ranks.is_first:
-            changed = run_folder.begin(
-                self.folder,
-                self.recipe,
-                {name: each.revision for name, each in read.items()},
-                allow_changes=self.allow_changes,
-            )
-            for line in changed:
-                self.listener.on_warning(f"changed since this run began: {line}")
-            for each in read.values():
-                for reason in each.failed[:20]:
-                    self.listener.on_warning(f"left out: {reason}")
+            self._claim(read)
         self.ranks.wait()
         target = self.folder / MODEL
         if target.is_dir():
@@ -116,8 +106,9 @@ class ProjectorRun:
         torch.manual_seed(checkpoints.seed_of(self.recipe.seed, "projector"))
         made = local_model(self.recipe.generator, device=self.ranks.device, model=self.model).loaded
         loaded, projector = self._network(made)
-        first = read[self.recipe.stage[0].name]
-        start(projector, loaded, first, zeroed=self.recipe.zeroed)
+        first = self.recipe.stage[0].name
+        if checkpoints.newest(self._checkpoints(first)) is None:
+            start(projector, loaded, read[first], zeroed=self.recipe.zeroed)
         before: Path | None = None
         for stage in self.recipe.stage:
             done = self._train(stage, read[stage.name], loaded, projector, before)
@@ -130,10 +121,28 @@ class ProjectorRun:
         self.ranks.wait()
         return target
 
+    def _build_questions(self) -> None:
+        """Questions of rzen-bench are built by one rank, and read by all."""
+        for rows in (each for stage in self.recipe.stage for each in stage.rows):
+            if not rows.file:
+                question_set(rows.questions, "train")
+
+    def _claim(self, read: Mapping[str, QuestionRows]) -> None:
+        changed = run_folder.begin(
+            self.folder,
+            self.recipe,
+            {name: each.revision for name, each in read.items()},
+            allow_changes=self.allow_changes,
+        )
+        for line in changed:
+            self.listener.on_warning(f"changed since this run began: {line}")
+        for each in read.values():
+            for reason in each.failed[:20]:
+                self.listener.on_warning(f"left out: {reason}")
+
     def _rows(self, stage: ProjectorStage) -> QuestionRows:
-        files = [(self._file(each), each.repeat) for each in stage.rows]
         return question_rows.read(
-            files,
+            [self._source(each) for each in stage.rows],
             self.encoder,
             self.limits,
             store=cache_folder() / "projector-items",
@@ -141,19 +150,16 @@ class ProjectorRun:
             on_progress=self.on_encoded,
         )
 
-    def _file(self, rows: RowsSettings) -> Path:
-        return self.recipe_folder / rows.file if rows.file else self._questions(rows)
-
-    def _questions(self, rows: RowsSettings) -> Path:
-        return self.folder / f"{rows.questions}.jsonl"
-
-    def _write_questions(self) -> None:
-        """Questions of rzen-bench become files of rows in the run's folder."""
-        for rows in (each for stage in self.recipe.stage for each in stage.rows):
-            if not rows.file and not self._questions(rows).is_file():
-                made = rows_of(question_set(rows.questions, "train"))
-                text = "".join(json.dumps(row) + "\n" for row in made)
-                run_folder.write_text(self._questions(rows), text)
+    def _source(self, rows: RowsSettings) -> RowSource:
+        if rows.file:
+            return question_rows.of_file(self.recipe_folder / rows.file, rows.repeat)
+        made = rows_of(question_set(rows.questions, "train"))
+        return RowSource(
+            name=rows.questions,
+            folder=self.recipe_folder,  # their own items have absolute paths
+            lines=[json.dumps(row).encode() for row in made],
+            repeat=rows.repeat,
+        )
 
     def _network(self, loaded: Loaded) -> tuple[Loaded, Projector]:
         """The language model, frozen or with adapters, and a projector that fits it."""
@@ -192,7 +198,7 @@ class ProjectorRun:
             rows=rows,
             zeroed=self.recipe.zeroed,
             settings=stage,
-            folder=place / "checkpoints",
+            folder=self._checkpoints(stage.name),
             seed=checkpoints.seed_of(self.recipe.seed, stage.name),
             watcher=_Watcher(self.listener, stage.name, log, self.ranks),
             ranks=self.ranks,
@@ -212,6 +218,9 @@ class ProjectorRun:
             told = {"checkpoint": checkpoint.name, "steps": progress.step, "rows": progress.rows}
             run_folder.write_json(place / DONE, told)
         return checkpoint
+
+    def _checkpoints(self, stage: str) -> Path:
+        return self.folder / stage / "checkpoints"
 
     def _write(self, aside: Path, loaded: Loaded, projector: Projector) -> None:
         facts = ProjectorFacts(

@@ -16,6 +16,7 @@ import language_models as tiny
 from rzen import load
 from rzen.config import AskSettings, Limits, ModelSettings
 from rzen.data.questions.question_set import Item, Question, QuestionSet
+from rzen.data.questions.rows import rows_of
 from rzen.encoders.dummy import DummyEncoder
 from rzen.errors import DataError, GeneratorError, UsageError
 from rzen.rag import generators
@@ -25,6 +26,7 @@ from rzen.rag.local.projector import Projector, ProjectorShape
 from rzen.training import checkpoints
 from rzen.training.projector import rows as question_rows
 from rzen.training.projector.recipe import is_projector_recipe, read_projector_recipe
+from rzen.training.projector.rows import of_file
 from rzen.training.projector.run import ProjectorRun
 from rzen.training.projector.trainer import ProjectorReport
 from rzen.training.ranks import Ranks
@@ -291,9 +293,9 @@ def test_rows_that_cannot_be_read_are_named(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join([*good, *bad]) + "\n")
     with pytest.raises(DataError, match=r"4 of 36 rows cannot be read, more than max_failed 0\.05"):
-        question_rows.read([(file, 1.0)], load("dummy"), Limits(), store=tmp_path / "store")
+        question_rows.read([of_file(file)], load("dummy"), Limits(), store=tmp_path / "store")
     read = question_rows.read(
-        [(file, 1.0)], load("dummy"), Limits(), store=tmp_path / "store", max_failed=0.2
+        [of_file(file)], load("dummy"), Limits(), store=tmp_path / "store", max_failed=0.2
     )
     assert len(read.rows) == 32
     told = "\n".join(read.failed)
@@ -302,10 +304,9 @@ def test_rows_that_cannot_be_read_are_named(home: Path, tmp_path: Path) -> None:
         assert reason in told
 
 
-def test_questions_of_the_suite_are_rows(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Guards the recipe that is shipped: its rows are built, and are those of the train split."""
+@pytest.fixture
+def red_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> QuestionSet:
+    """A question about a picture, in the place of those about rzen-bench."""
     picture = tmp_path / "red.png"
     PIL.Image.new("RGB", (8, 8), "red").save(picture)
     made = QuestionSet(
@@ -324,25 +325,48 @@ def test_questions_of_the_suite_are_rows(
             ),
         ),
     )
-    asked: list[tuple[str, str]] = []
 
-    def question_set(family: str, split: Any) -> QuestionSet:
-        asked.append((family, split))
+    def question_set(family: str, split: str) -> QuestionSet:
+        assert (family, split) == ("pictures", "train")
         return made
 
     monkeypatch.setattr("rzen.training.projector.run.question_set", question_set)
-    rows = [{"questions": "pictures"}]
-    model, _ = run(home, tmp_path / "run", stage__one__rows=rows, stage__one__steps=1)
+    return made
+
+
+QUESTIONS: dict[str, Any] = {
+    "stage__one__rows": [{"questions": "pictures"}],
+    "stage__one__steps": 1,
+}
+
+
+def test_questions_of_the_suite_are_rows(
+    home: Path, tmp_path: Path, red_question: QuestionSet
+) -> None:
+    """Guards the recipe that is shipped: its rows are built, and are those of the train split."""
+    model, _ = run(home, tmp_path / "run", **QUESTIONS)
     assert model is not None
-    assert asked == [("pictures", "train")]
-    (line,) = (tmp_path / "run" / "pictures.jsonl").read_text().splitlines()
-    assert json.loads(line) == {
+    assert "rzen-bench's questions, pictures" in (model / "README.md").read_text()
+    (row,) = rows_of(red_question)
+    assert row == {
         "id": "q",
         "question": "What colour?",
         "answer": "red",
-        "items": [{"image": str(picture)}],
+        "items": [{"image": str(tmp_path / "red.png")}],
     }
-    assert "rzen-bench's questions, pictures" in (model / "README.md").read_text()
+
+
+@pytest.mark.usefixtures("red_question")
+def test_a_run_that_was_stopped_while_items_were_encoded_goes_on(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a folder with half of a beginning, which is taken for something else's."""
+    with monkeypatch.context() as patched:
+        patched.setattr(DummyEncoder, "encode", MagicMock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(home, tmp_path / "run", **QUESTIONS)
+    model, _ = run(home, tmp_path / "run", **QUESTIONS)
+    assert model is not None
 
 
 @pytest.mark.parametrize("rows", [{}, {"file": "rows.jsonl", "questions": "pictures"}])
@@ -361,7 +385,7 @@ def test_items_are_encoded_once(home: Path, tmp_path: Path) -> None:
             Counting.count += len(contents)
             return super().encode(contents, **options)
 
-    files = [(home / "rows.jsonl", 1.0)]
+    files = [of_file(home / "rows.jsonl")]
     first = question_rows.read(files, Counting(), Limits(), store=tmp_path)
     assert Counting.count == 32
     second = question_rows.read(files, Counting(), Limits(), store=tmp_path)
@@ -380,7 +404,7 @@ def test_vectors_are_kept_by_file_not_by_its_name(tmp_path: Path) -> None:
         (tmp_path / run).mkdir(exist_ok=True)
         row = {"question": "What?", "answer": "red", "items": [{"image": name}]}
         (tmp_path / run / "rows.jsonl").write_text(json.dumps(row) + "\n")
-        files = [(tmp_path / run / "rows.jsonl", 1.0)]
+        files = [of_file(tmp_path / run / "rows.jsonl")]
         encoder = MagicMock(wraps=DummyEncoder())
         encoder.configure_mock(
             dim=DummyEncoder().dim,
@@ -406,7 +430,9 @@ def test_every_row_comes_once_an_epoch(home: Path, tmp_path: Path) -> None:
     from rzen.training.projector.trainer import ProjectorTrainer
 
     recipe = read_projector_recipe(home / "recipe.toml")
-    read = question_rows.read([(home / "rows.jsonl", 1.0)], load("dummy"), Limits(), store=tmp_path)
+    read = question_rows.read(
+        [of_file(home / "rows.jsonl")], load("dummy"), Limits(), store=tmp_path
+    )
     loaded = tiny.language_model(template=tiny.TEMPLATE)
     loaded.network.requires_grad_(False)
     shape = ProjectorShape(dim=load("dummy").dim, hidden=8, tokens=1, width=32)
