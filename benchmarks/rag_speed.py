@@ -337,7 +337,7 @@ def _evidence(*, quick: bool) -> Section:
         columns=["k", "questions", "median (ms)", "90 % (ms)", "longest (ms)"],
         rows=rows,
         notes=[
-            "Naming what pictures show (opened, and through mini), neighbours, cutting, orders.",
+            "Naming what pictures show, neighbours, cutting, orders.",
             "The demo's files: pages, pictures, videos and texts.",
         ],
     )

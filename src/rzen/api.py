@@ -280,7 +280,7 @@ class Index:
             model=model,
         )
         if isinstance(self.encoder, Namer) and "frames" not in generator.wants:
-            hits = with_names(hits, self.encoder)
+            hits = with_names(hits, self.encoder, self.vectors)
         if not generator.wants:
             hits = readable_first(hits)
         return answer(

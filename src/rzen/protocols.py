@@ -139,11 +139,11 @@ class Reranker(Protocol):
 class Namer(Protocol):
     """Says what a picture seems to show, in words; some encoders know names of things."""
 
-    def names(self, content: Content) -> Sequence[Named]:
-        """What a picture seems to show, likeliest first, or a clip, by time; a few at most.
+    def names(self, vector_D: NDArray[np.float32]) -> Sequence[Named]:
+        """What a picture or a clip seems to show, likeliest first, a few at most.
 
-        Raises:
-            MediaError: if the content cannot be opened.
+        Args:
+            vector_D: of the picture, by this encoder, or its first dimensions.
         """
 
 

@@ -392,17 +392,15 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """What a picture, or a frame of a clip, seems to show.
+    """What a picture or a clip seems to show.
 
     Attributes:
         name: of a thing.
-        probability: that an encoder gives it.
-        time: of the frame, in seconds; ``None`` for a still.
+        share: of it among all that an encoder sees there, from 0 to 1.
     """
 
     name: str
-    probability: float
-    time: float | None = None
+    share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

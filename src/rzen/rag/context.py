@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rzen import media
 from rzen.config import Limits
@@ -49,7 +50,7 @@ KINDS: Mapping[Modality, str] = {
 
 _SAME_SPAN = 0.6  # share of a passage that other evidence shows already
 _SAME_WORDS = 0.9
-_ENCODED_SENTENCES = 16  # of one text; scoring them must not take longer than the search
+_ENCODED_SENTENCES = 16  # of all texts: scoring them must not take longer than the search
 _WITH_NEIGHBOURS = 3  # hits whose neighbours are looked at
 _BEFORE = frozenset({"before", "previous", "previously", "earlier", "prior"})
 _AFTER = frozenset({"after", "afterwards", "next", "then", "later", "following", "continue"})
@@ -122,12 +123,12 @@ def gather(
         hits: best first.
         budget: what all of it may take.
         question: what the cut looks for; without one it takes the beginning.
-        encoder: finds the sentences that fit in other words than the question's, too.
+        encoder: finds the sentences that fit where none has a word of the question.
         beside: the neighbours of a hit.
     """
     flat = [one for hit in hits for one in (hit, *hit.others)]
     flat.sort(key=lambda hit: -hit.score)
-    picked = _Picked(budget, share=_share(budget, len(flat)), question=question, encoder=encoder)
+    picked = _Picked(budget, share=_share(budget, len(flat)), fit=_Fit(question, encoder))
     for hit in flat:
         picked.take(hit)
     if beside is not None:
@@ -144,12 +145,9 @@ def gather(
 class _Picked:
     """Evidence that was chosen so far, and what is left of the budget."""
 
-    def __init__(
-        self, budget: Budget, *, share: int, question: str, encoder: Encoder | None
-    ) -> None:
+    def __init__(self, budget: Budget, *, share: int, fit: "_Fit") -> None:
         self.chosen: list[Evidence] = []
-        self._budget, self._share = budget, share
-        self._question, self._encoder = question, encoder
+        self._budget, self._share, self._fit = budget, share, fit
         self._left = budget.tokens
 
     def take(self, hit: Hit, *, behind: Evidence | None = None) -> None:
@@ -175,7 +173,7 @@ class _Picked:
         if room < LEAST_TOKENS:
             return "", 0
         chars = max(1, int(len(text) * room / has))
-        text = cut_to(_best_run(text, chars, self._question, self._encoder), room, count)
+        text = cut_to(_best_run(text, chars, self._fit), room, count)
         return text, count(text)
 
 
@@ -263,42 +261,37 @@ def readable_first(hits: Sequence[Hit]) -> list[Hit]:
     return sorted(hits, key=lambda hit: not hit.text.strip())
 
 
-def with_names(hits: Sequence[Hit], namer: Namer, most: int = 3) -> list[Hit]:
+def with_names(
+    hits: Sequence[Hit],
+    namer: Namer,
+    vectors: Callable[[Sequence[Hit]], Sequence[NDArray[np.float32] | None]],
+    most: int = 5,
+) -> list[Hit]:
     """Hits where the best pictures and clips without a text say what they seem to show.
 
     Args:
         hits: best first.
         namer: knows names of things.
-        most: pictures that are opened for it.
+        vectors: of hits, by the namer; ``None`` for one that is not known any more.
+        most: pictures that are named.
     """
-    named, left = [], most
-    for hit in hits:
-        if left and not hit.text.strip() and hit.modality in ("image", "video"):
-            left -= 1
-            named.append(replace(hit, text=_seems(hit, namer)))
-        else:
-            named.append(hit)
-    return named
-
-
-def _seems(hit: Hit, namer: Namer) -> str:
-    try:
-        return seems(namer.names(Content(shown_part(hit))), hit.modality)
-    except RzenError:
-        return ""  # its file is gone: it can still be named by its file's name
+    bare = [hit for hit in hits if not hit.text.strip() and hit.modality in ("image", "video")]
+    named = {
+        hit.id: seems(namer.names(vector_D), hit.modality)
+        for hit, vector_D in zip(bare[:most], vectors(bare[:most]), strict=True)
+        if vector_D is not None
+    }
+    return [replace(hit, text=named[hit.id]) if hit.id in named else hit for hit in hits]
 
 
 def seems(names: Sequence[Named], modality: Modality) -> str:
     """What was named, as a sentence; empty for nothing.
 
-    >>> seems([Named(name="race car", probability=0.5, time=63.0)], "video")
-    'This video seems to show: race car (at 1:03).'
+    >>> seems([Named(name="race car", share=0.5), Named(name="kerb", share=0.2)], "video")
+    'This video seems to show: race car, kerb.'
     """
-    told = [
-        each.name if each.time is None else f"{each.name} (at {_clock(each.time)})"
-        for each in names
-    ]
-    return f"This {KINDS[modality]} seems to show: {', '.join(told)}." if told else ""
+    told = ", ".join(dict.fromkeys(each.name for each in names))
+    return f"This {KINDS[modality]} seems to show: {told}." if told else ""
 
 
 def describe(hit: Hit) -> str:
@@ -330,14 +323,20 @@ def _repeats(hit: Hit, chosen: Sequence[Evidence]) -> bool:
     # Two pictures that seem to show the same are two pictures.
     if not hit.text.strip() or hit.modality in ("image", "video"):
         return False
-    own = set(sentences.words(hit.text))
+    flat = _flat(hit.text)
     for one in chosen:
-        shared = own & set(sentences.words(one.hit.text))
-        if own and len(shared) >= _SAME_WORDS * len(own) and _flat(hit.text) in _flat(one.hit.text):
+        if flat in _flat(one.hit.text) and _same_words(hit, one.hit):
             return True
         if one.hit.uri == hit.uri and _overlap(hit, one.hit) >= _SAME_SPAN:
             return True
     return False
+
+
+def _same_words(hit: Hit, other: Hit) -> bool:
+    """Whether nearly all words of a hit are words of another: "art" is not one of "party"."""
+    own = set(sentences.words(hit.text))
+    shared = own & set(sentences.words(other.text))
+    return bool(own) and len(shared) >= _SAME_WORDS * len(own)
 
 
 def _flat(text: str) -> str:
@@ -356,10 +355,40 @@ def _overlap(hit: Hit, other: Hit) -> float:
     return shared / max(hit.char_end - hit.char_start, 1)
 
 
-def _best_run(text: str, room: int, question: str, encoder: Encoder | None) -> str:
+class _Fit:
+    """How well sentences fit a question.
+
+    By words, which find the answer's sentence about as often as MiniLM does, in a hundredth of its
+    time (docs/LOG.md); by meaning where a text shares no word with the question.
+    """
+
+    def __init__(self, question: str, encoder: Encoder | None) -> None:
+        self._question, self._encoder = question, encoder
+        self._wanted = sentences.words(question)
+        self._left = _ENCODED_SENTENCES
+
+    def scores(self, parts: Sequence[str]) -> list[float]:
+        """One for each, larger is better."""
+        found = [sentences.words(part) for part in parts]
+        weights = sentences.rarity(found)
+        lexical = [sentences.coverage(self._wanted, part, weights) for part in found]
+        if any(lexical) or self._encoder is None or not self._question.strip():
+            return lexical
+        first = parts[: self._left]
+        self._left -= len(first)
+        if not first:
+            return lexical
+        asked = self._encoder.encode([Content(Text(self._question))], role="query")
+        read = self._encoder.encode([Content(Text(part)) for part in first], role="document")
+        cosine_S = np.maximum(read.vectors @ asked.vectors[0], 0.0)
+        # Squared, so that one sentence that fits outweighs several that fit a little.
+        return [*(cosine_S**2).tolist(), *lexical[len(first) :]]
+
+
+def _best_run(text: str, room: int, fit: _Fit) -> str:
     """The run of whole sentences that fits the question best; the earliest among equals."""
     parts = sentences.split(text)
-    scores = _scores([part.text for part in parts], question, encoder)
+    scores = fit.scores([part.text for part in parts])
     best: tuple[float, int, int] = (-1.0, 0, min(room, parts[0].end))
     end, total = 0, 0.0
     for start, part in enumerate(parts):
@@ -374,20 +403,3 @@ def _best_run(text: str, room: int, question: str, encoder: Encoder | None) -> s
         best = max(best, (total, part.start, parts[end - 1].end), key=lambda b: b[0])
         total -= scores[start]
     return text[best[1] : best[2]]
-
-
-def _scores(parts: Sequence[str], question: str, encoder: Encoder | None) -> list[float]:
-    wanted = sentences.words(question)
-    found = [sentences.words(part) for part in parts]
-    weights = sentences.rarity(found)
-    lexical = np.array([sentences.coverage(wanted, part, weights) for part in found])
-    if encoder is None or not question.strip():
-        return [float(score) for score in lexical]
-    # The best by words, and the first of the others.
-    chosen = np.sort(np.argsort(-lexical, kind="stable")[:_ENCODED_SENTENCES])
-    asked = encoder.encode([Content(Text(question))], role="query")
-    read = encoder.encode([Content(Text(parts[at])) for at in chosen], role="document")
-    cosines = np.zeros(len(parts))
-    cosines[chosen] = np.maximum(read.vectors @ asked.vectors[0], 0.0)
-    # Squared, so that one sentence that fits outweighs several that fit a little.
-    return [float(score) for score in (lexical + cosines) ** 2]

@@ -139,9 +139,11 @@ def without_orders(text: str) -> WithoutOrders:
 
 def _plain(text: str) -> str:
     """Letters as a reader sees them: nothing invisible, no look-alikes, words not spaced out."""
-    shown = "".join(
-        char
-        for char in unicodedata.normalize("NFKC", text)
-        if unicodedata.category(char) not in ("Cf", "Mn")
-    ).translate(_ALIKE)
+    shown = text
+    if not text.isascii():
+        shown = "".join(
+            char
+            for char in unicodedata.normalize("NFKC", text)
+            if unicodedata.category(char) not in ("Cf", "Mn")
+        ).translate(_ALIKE)
     return _SPACED.sub(lambda match: re.sub(r"[ .\-_]", "", match[0]), shown)

@@ -185,7 +185,10 @@ def _stripped(text: str, start: int, end: int) -> Sentence:
 
 
 def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.lower().replace("\u2019", "'"))
+    text = text.lower().replace("\u2019", "'")
+    if text.isascii():
+        return text
+    decomposed = unicodedata.normalize("NFKD", text)
     bare = "".join(char for char in decomposed if not unicodedata.combining(char))
     return unicodedata.normalize("NFC", bare)
 

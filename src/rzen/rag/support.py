@@ -13,6 +13,7 @@ What it cannot see: who did what to whom.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,20 +58,40 @@ class Witness:
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
-        name = describe(evidence.hit)
-        whole = f"{name}\n{evidence.text}"
-        self.words = frozenset(sentences.words(whole))
-        self.numbers = sentences.numbers(whole)
-        self.sentences = [part.flat for part in sentences.split(evidence.text)]
-        # Not of its name: a file may be called by an order. To name it whole is no claim.
-        self.told = frozenset(sentences.words(evidence.text))
-        self._letters, self._name = _letters(evidence.text or name), _letters(name)
+        self.name = describe(evidence.hit)
         self._vector_SD: NDArray[np.float32] | None = None
+
+    # Worked out at the first claim, when the model has begun to write.
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Telling words of its name and its text."""
+        return self.told.union(sentences.words(self.name))
+
+    @cached_property
+    def told(self) -> frozenset[str]:
+        """Telling words of its text alone: a file may be called by an order."""
+        return frozenset(sentences.words(self.evidence.text))
+
+    @cached_property
+    def numbers(self) -> set[str]:
+        """In its name and its text."""
+        return sentences.numbers(f"{self.name}\n{self.evidence.text}")
+
+    @cached_property
+    def sentences(self) -> list[str]:
+        """Of its text, each on one line."""
+        return [part.flat for part in sentences.split(self.evidence.text)]
+
+    @cached_property
+    def _letters(self) -> str:
+        return _letters(self.evidence.text or self.name)
 
     def says(self, claim: str) -> bool:
         """Whether a claim stands there, word for word."""
         said = _letters(claim)
-        return said == self._name or f" {said} " in f" {self._letters} "
+        # To name a file whole is no claim.
+        return said == _letters(self.name) or f" {said} " in f" {self._letters} "
 
     def holds(self, claim: str) -> bool:
         """Whether a claim stands in the file's text, left out of the evidence or not."""
@@ -112,16 +133,24 @@ class Support:
         meaning: float = MEANING,
     ) -> None:
         self.witnesses: Mapping[int, Witness] = {one.number: Witness(one) for one in evidence}
-        self.weights = sentences.rarity(each.words for each in self.witnesses.values())
         self._encoder = encoder
         fitted = WORDS_ALONE if encoder is None else WORDS
         self._words = fitted if words is None else words
         self._meaning = meaning
         self._read: tuple[tuple[str, ...], NDArray[np.float32]] | None = None
         self._question = question
-        self._question_D: NDArray[np.float32] | None = None
-        if encoder is not None and question:
-            self._question_D = encoder.encode([Content(Text(question))], role="query").vectors[0]
+
+    @cached_property
+    def weights(self) -> Mapping[str, float]:
+        """How rare each word of the evidence is."""
+        return sentences.rarity(each.words for each in self.witnesses.values())
+
+    @cached_property
+    def _question_vector(self) -> NDArray[np.float32] | None:
+        if self._encoder is None or not self._question:
+            return None
+        made = self._encoder.encode([Content(Text(self._question))], role="query")
+        return np.asarray(made.vectors[0], np.float32)
 
     def bears_out(self, claim: str, numbers: Sequence[int]) -> bool:
         """Whether the evidence of these numbers, taken together, bears a claim out."""
@@ -143,14 +172,14 @@ class Support:
 
     def _is_strange(self, claim: str, asked: Sequence[Witness]) -> bool:
         """Whether a claim has a name that only stands where the question is not spoken of."""
-        if self._question_D is None:
+        if self._question_vector is None:
             return False
         encoder = self._encoder
         assert encoder is not None
         words = set(sentences.words(self._question))
         for each in asked:
             words |= each.words - each.told
-            cosine_S = each.cosines(self._question_D[None], encoder)[0]
+            cosine_S = each.cosines(self._question_vector[None], encoder)[0]
             for part, cosine in zip(each.sentences, cosine_S, strict=True):
                 if cosine >= RELEVANT:
                     words |= set(sentences.words(part))
@@ -169,12 +198,12 @@ class Support:
 
     def _is_relevant(self, near: Sequence[str], asked: Sequence[Witness]) -> bool:
         """Whether what a claim rests on has to do with the question."""
-        if self._question_D is None or not near:
+        if self._question_vector is None or not near:
             return True
         encoder = self._encoder
         assert encoder is not None
         cosine_S = np.concatenate(
-            [each.cosines(self._question_D[None], encoder)[0] for each in asked]
+            [each.cosines(self._question_vector[None], encoder)[0] for each in asked]
         )
         parts = [part for each in asked for part in each.sentences]
         return bool(cosine_S[parts.index(near[0])] >= RELEVANT)

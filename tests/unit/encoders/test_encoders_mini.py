@@ -6,7 +6,7 @@ import pytest
 
 from media_files import quadrants, smooth
 from rzen.encoders.mini import assets
-from rzen.encoders.mini.conse import INPUT_SIZE, square
+from rzen.encoders.mini.conse import INPUT_SIZE, _weights, square
 from rzen.encoders.mini.encoder import MiniEncoder
 from rzen.types import MODALITIES, Content, Frames, Image, Page, Text, Video
 
@@ -50,6 +50,39 @@ def test_a_photograph_is_found_by_what_it_shows(mini: MiniEncoder) -> None:
     query = np.asarray(mini.encode(texts("a blossom", "an asian temple"), role="query"))
     assert query[0] @ flower > query[0] @ temple + 0.1
     assert query[1] @ temple > query[1] @ flower + 0.1
+
+
+@pytest.mark.parametrize("dim", [384, 128])
+def test_a_vector_tells_what_it_was_mixed_of(mini: MiniEncoder, dim: int) -> None:
+    """Guards against names that the network did not give: the classes and their weights come back
+    from the vector alone, from its beginning and from frames together, too."""
+    pictures = [smooth(300, 200, seed=seed) for seed in range(3)]
+    weights = _weights(mini._images.logits(pictures))
+    for picture, weight_C in zip(pictures, weights, strict=True):
+        vector_D = mini._images.encode([picture])[0]
+        np.testing.assert_allclose(mini._images.mixture(vector_D[:dim]), weight_C, atol=2e-4)
+        name = mini._class_names[int(weight_C.argmax())]
+        assert [each.name for each in mini.names(vector_D)][:1] in ([name], [])
+    clip = Content(Video(Frames(pixels=tuple(pictures))))
+    (together_D,) = np.asarray(mini.encode([clip], role="document"))
+    found = np.flatnonzero(mini._images.mixture(together_D) > 1e-3)
+    assert set(found) <= set(np.flatnonzero(weights.sum(0)))
+
+
+def test_names_are_what_a_picture_shows(mini: MiniEncoder) -> None:
+    """Guards against names in the order of another table, and names of everything."""
+    (vector_D,) = np.asarray(mini.encode(texts("the weather of tomorrow"), role="document"))
+    assert len(mini.names(vector_D)) <= 3
+    (class_D,) = np.asarray(mini.encode(texts("x"), role="document")) * 0
+    assert mini.names(class_D) == []
+    spec = importlib.util.find_spec("sklearn")
+    assert spec is not None
+    assert spec.origin is not None
+    temple = Path(spec.origin).parent / "datasets" / "images" / "china.jpg"
+    (seen_D,) = np.asarray(mini.encode([Content(Image(temple))], role="document"))
+    named = mini.names(seen_D)
+    assert {each.name for each in named} & {"bell tower", "palace", "boathouse", "stupa"}
+    assert [each.share for each in named] == sorted((each.share for each in named), reverse=True)
 
 
 def test_the_end_of_a_long_text_counts(mini: MiniEncoder) -> None:

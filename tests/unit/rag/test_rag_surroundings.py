@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import media_files
 from rzen import api
@@ -19,7 +20,7 @@ from rzen.errors import EncoderError
 from rzen.index.filters import Filters
 from rzen.rag import context
 from rzen.rag.context import Beside, Budget, describe, gather, with_names
-from rzen.types import Content, Evidence, Frames, Hit, Image, Modality, Named, Turn, Video
+from rzen.types import Evidence, Frames, Hit, Modality, Named, Turn
 
 Neighbours: TypeAlias = Callable[[Hit], Beside]
 
@@ -50,20 +51,15 @@ class Noting:
 
 
 class Naming(DummyEncoder):
-    """An encoder that sees a boat in every picture, and notes what it was shown."""
+    """An encoder that sees a boat in every picture, and notes whose vectors it was given."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.shown: list[Path] = []
+        self.given: list[NDArray[np.float32]] = []
 
-    def names(self, content: Content) -> list[Named]:
-        (part,) = content.parts
-        assert isinstance(part, Image | Video)
-        assert isinstance(part.source, Path)
-        self.shown.append(part.source)
-        part.source.read_bytes()
-        moving = isinstance(part, Video)
-        return [Named(name="boat", probability=0.9, time=3.0 if moving else None)]
+    def names(self, vector_D: NDArray[np.float32]) -> list[Named]:
+        self.given.append(vector_D)
+        return [Named(name="boat", share=0.9)]
 
 
 @pytest.fixture(autouse=True)
@@ -80,19 +76,21 @@ def by_words(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Guessing:
-    """Names every picture after its file; one cannot be opened."""
+    """Names every picture after its file, whose letters its vector is."""
 
     def __init__(self) -> None:
         self.shown: list[str] = []
 
-    def names(self, content: Content) -> list[Named]:
-        (part,) = content.parts
-        assert isinstance(part, Image | Video)
-        name = Path(str(part.source)).stem
+    def names(self, vector_D: NDArray[np.float32]) -> list[Named]:
+        name = "".join(chr(int(each)) for each in vector_D)
         self.shown.append(name)
-        if name == "gone":
-            raise EncoderError("gone cannot be opened")
-        return [] if name == "fog" else [Named(name=name, probability=0.9)]
+        return [] if name == "fog" else [Named(name=name, share=0.9)]
+
+
+def letters(hits: Sequence[Hit]) -> list[NDArray[np.float32] | None]:
+    """The vectors that :class:`Guessing` reads; one is gone."""
+    names = [Path(each.uri).stem for each in hits]
+    return [None if n == "gone" else np.array([*map(ord, n)], np.float32) for n in names]
 
 
 def picture(name: str, **more: Any) -> Hit:
@@ -111,7 +109,7 @@ def test_pictures_and_clips_say_what_they_seem_to_show() -> None:
         picture("wave", modality="video"),
         picture("scan", modality="page", page=1),
     ]
-    named = with_names(hits, namer)
+    named = with_names(hits, namer, letters)
     assert [one.text for one in named] == [
         "This picture seems to show: boat.",
         "Anna sails.",
@@ -123,17 +121,18 @@ def test_pictures_and_clips_say_what_they_seem_to_show() -> None:
     assert [replace(one, text="") for one in named] == [replace(one, text="") for one in hits]
 
 
-def test_few_pictures_are_opened_for_their_names() -> None:
-    """Guards against an answer that waits for a network to look at every picture of an album."""
+def test_few_pictures_are_named() -> None:
+    """Guards against an answer that waits for the names of every picture of an album."""
     namer = Guessing()
-    named = with_names([picture(f"boat{n}") for n in range(20)], namer)
-    assert len(namer.shown) == 3
-    assert [bool(one.text) for one in named] == [True] * 3 + [False] * 17
+    named = with_names([picture(f"boat{n}") for n in range(20)], namer, letters)
+    assert len(namer.shown) == 5
+    assert [bool(one.text) for one in named] == [True] * 5 + [False] * 15
 
 
 def test_what_cannot_be_named_stays_without_a_text() -> None:
     """Guards against an answer that fails for one deleted file, and a sentence about nothing."""
-    named = with_names([picture("gone"), picture("fog"), picture("boat")], Guessing())
+    hits = [picture("gone"), picture("fog"), picture("boat")]
+    named = with_names(hits, Guessing(), letters)
     assert [one.text for one in named] == ["", "", "This picture seems to show: boat."]
 
 
@@ -141,7 +140,7 @@ def test_what_cannot_be_named_stays_without_a_text() -> None:
 def test_pictures_that_seem_to_show_the_same_are_two(modality: Modality) -> None:
     """Guards against the second photograph of a boat left out as a text that comes twice."""
     hits = [hit(place, modality=modality, uri=f"/{place}/boat.png") for place in ("a", "b")]
-    named = with_names(hits, Guessing())
+    named = with_names(hits, Guessing(), letters)
     assert named[0].text == named[1].text != ""
     evidence = gather(named, Budget(tokens=1_000, count=len), "Which boat?").evidence
     assert [one.hit.id for one in evidence] == ["a", "b"]
@@ -163,9 +162,11 @@ def test_who_cannot_see_is_told_and_who_sees_is_shown(album: Path, tmp_path: Pat
         index.add(album)
         blind, seeing = Noting(), Noting("frames")
         told = index.ask("What is in the harbour?", generator=blind)
-        assert encoder.shown == [album / "harbour.png"]
+        (record,) = index.search("harbour")
+        (given,) = encoder.given
+        np.testing.assert_array_equal(given, index.vectors([record])[0])
         index.ask("What is in the harbour?", generator=seeing)
-        assert encoder.shown == [album / "harbour.png"], "who sees needs no guess"
+        assert len(encoder.given) == 1, "who sees needs no guess"
     assert told.text == "This picture seems to show: boat. [1]"
     assert told.citations[0].hit.uri == str(album / "harbour.png")
     assert [(one.text, one.frames) for one in blind.evidence] == [
