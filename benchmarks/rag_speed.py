@@ -163,8 +163,7 @@ def _compared(
             for order in orders
         ]
         prompts = [
-            messages(question, _as_given(fusion, question, order, judge), form=_FORM)
-            for order in orders
+            messages(question, _as_given(fusion, question, order), form=_FORM) for order in orders
         ]
         turns: list[tuple[Timed, Timed]] = []
         for turn in range(len(orders) + 1):
@@ -199,16 +198,14 @@ def _cases(count: int) -> Iterator[tuple[str, list[Hit]]]:
         )
 
 
-def _as_given(
-    fusion: JointFusion, question: str, hits: Sequence[Hit], judge: Any
-) -> list[Evidence]:
+def _as_given(fusion: JointFusion, question: str, hits: Sequence[Hit]) -> list[Evidence]:
     budget = context.Budget(tokens=_SETTINGS.context_tokens, count=fusion.count)
-    return context.for_reading(context.gather(hits, budget, question, judge)).evidence
+    return context.for_reading(context.gather(hits, budget, question)).evidence
 
 
 def _ours(fusion: _Clocked, question: str, hits: Sequence[Hit], judge: Any) -> Timed:
     begun = time.perf_counter()
-    answer(question, hits, fusion, _SETTINGS, encoder=judge, judge=judge)
+    answer(question, hits, fusion, _SETTINGS, judge=judge)
     return fusion.first - begun, time.perf_counter() - begun, 0
 
 

@@ -288,7 +288,6 @@ class Index:
             hits[:k],
             generator,
             ask,
-            encoder=self.encoder,
             judge=self._judge(),
             index=self,
             history=history,

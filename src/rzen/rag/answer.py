@@ -31,7 +31,6 @@ def answer(  # noqa: PLR0913 (what an answer is made of)
     generator: Generator,
     settings: AskSettings,
     *,
-    encoder: Encoder | None = None,
     judge: Encoder | None = None,
     index: Surroundings | None = None,
     history: Sequence[Turn] = (),
@@ -45,7 +44,6 @@ def answer(  # noqa: PLR0913 (what an answer is made of)
         hits: best first.
         generator: writes from the evidence; not asked where there is none.
         settings: how much evidence.
-        encoder: helps to cut long texts to what the question is about.
         judge: ``mini``, which compares what is said with its evidence; ``None`` goes by words.
         index: where the hits come from; without it, hits have no neighbours and no vectors.
         history: what was asked and answered before, oldest first.
@@ -57,7 +55,7 @@ def answer(  # noqa: PLR0913 (what an answer is made of)
         RzenError: if the generator cannot be reached or refuses.
     """
     whole = asked or question
-    evidence, remarks = _gathered(whole, hits, generator, settings, encoder, index)
+    evidence, remarks = _gathered(whole, hits, generator, settings, index)
     # The extractive generator judges by itself what has to do with the question, and has no history
     # to read it with.
     is_quoting = generator.name == EXTRACTIVE
@@ -103,7 +101,6 @@ def _gathered(
     hits: Sequence[Hit],
     generator: Generator,
     settings: AskSettings,
-    encoder: Encoder | None,
     index: Surroundings | None,
 ) -> context.Gathered:
     budget = context.Budget(
@@ -112,7 +109,7 @@ def _gathered(
         pixels=settings.context_pixels if "frames" in generator.wants else 0,
         frames=settings.frames,
     )
-    found = context.gather(hits, budget, question, encoder, index.beside if index else None)
+    found = context.gather(hits, budget, question, index.beside if index else None)
     if generator.name != EXTRACTIVE:  # which only quotes
         found = context.for_reading(found)
     if index is None or "vectors" not in generator.wants:

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from rzen import media
 from rzen.config import Limits
 from rzen.errors import RzenError
-from rzen.protocols import Encoder, Namer
+from rzen.protocols import Namer
 from rzen.rag import sentences
 from rzen.rag.language_model import cut_to
 from rzen.rag.orders import without_orders
 from rzen.types import (
-    Content,
     Evidence,
     Frames,
     Hit,
@@ -50,7 +49,6 @@ KINDS: Mapping[Modality, str] = {
 
 _SAME_SPAN = 0.6  # share of a passage that other evidence shows already
 _SAME_WORDS = 0.9
-_ENCODED_SENTENCES = 16  # of all texts: scoring them must not take longer than the search
 _WITH_NEIGHBOURS = 3  # hits whose neighbours are looked at
 _BEFORE = frozenset({"before", "previous", "previously", "earlier", "prior"})
 _AFTER = frozenset({"after", "afterwards", "next", "then", "later", "following", "continue"})
@@ -107,7 +105,6 @@ def gather(
     hits: Sequence[Hit],
     budget: Budget,
     question: str = "",
-    encoder: Encoder | None = None,
     beside: Callable[[Hit], Beside] | None = None,
 ) -> Gathered:
     """Chooses what a generator gets to see.
@@ -123,12 +120,11 @@ def gather(
         hits: best first.
         budget: what all of it may take.
         question: what the cut looks for; without one it takes the beginning.
-        encoder: finds the sentences that fit where none has a word of the question.
         beside: the neighbours of a hit.
     """
     flat = [one for hit in hits for one in (hit, *hit.others)]
     flat.sort(key=lambda hit: -hit.score)
-    picked = _Picked(budget, share=_share(budget, len(flat)), fit=_Fit(question, encoder))
+    picked = _Picked(budget, share=_share(budget, len(flat)), question=question)
     for hit in flat:
         picked.take(hit)
     if beside is not None:
@@ -145,9 +141,9 @@ def gather(
 class _Picked:
     """Evidence that was chosen so far, and what is left of the budget."""
 
-    def __init__(self, budget: Budget, *, share: int, fit: "_Fit") -> None:
+    def __init__(self, budget: Budget, *, share: int, question: str) -> None:
         self.chosen: list[Evidence] = []
-        self._budget, self._share, self._fit = budget, share, fit
+        self._budget, self._share, self._question = budget, share, question
         self._left = budget.tokens
 
     def take(self, hit: Hit, *, behind: Evidence | None = None) -> None:
@@ -173,7 +169,7 @@ class _Picked:
         if room < LEAST_TOKENS:
             return "", 0
         chars = max(1, int(len(text) * room / has))
-        text = cut_to(_best_run(text, chars, self._fit), room, count)
+        text = cut_to(_best_run(text, chars, self._question), room, count)
         return text, count(text)
 
 
@@ -355,40 +351,17 @@ def _overlap(hit: Hit, other: Hit) -> float:
     return shared / max(hit.char_end - hit.char_start, 1)
 
 
-class _Fit:
-    """How well sentences fit a question.
+def _best_run(text: str, room: int, question: str) -> str:
+    """The run of whole sentences that fits the question best; the earliest among equals.
 
-    By words, which find the answer's sentence about as often as MiniLM does, in a hundredth of its
-    time (docs/LOG.md); by meaning where a text shares no word with the question.
+    By words: they find the answer's sentence about as often as MiniLM does, in a hundredth of its
+    time (docs/LOG.md).
     """
-
-    def __init__(self, question: str, encoder: Encoder | None) -> None:
-        self._question, self._encoder = question, encoder
-        self._wanted = sentences.words(question)
-        self._left = _ENCODED_SENTENCES
-
-    def scores(self, parts: Sequence[str]) -> list[float]:
-        """One for each, larger is better."""
-        found = [sentences.words(part) for part in parts]
-        weights = sentences.rarity(found)
-        lexical = [sentences.coverage(self._wanted, part, weights) for part in found]
-        if any(lexical) or self._encoder is None or not self._question.strip():
-            return lexical
-        first = parts[: self._left]
-        self._left -= len(first)
-        if not first:
-            return lexical
-        asked = self._encoder.encode([Content(Text(self._question))], role="query")
-        read = self._encoder.encode([Content(Text(part)) for part in first], role="document")
-        cosine_S = np.maximum(read.vectors @ asked.vectors[0], 0.0)
-        # Squared, so that one sentence that fits outweighs several that fit a little.
-        return [*(cosine_S**2).tolist(), *lexical[len(first) :]]
-
-
-def _best_run(text: str, room: int, fit: _Fit) -> str:
-    """The run of whole sentences that fits the question best; the earliest among equals."""
     parts = sentences.split(text)
-    scores = fit.scores([part.text for part in parts])
+    wanted = sentences.words(question)
+    found = [sentences.words(part.text) for part in parts]
+    weights = sentences.rarity(found)
+    scores = [sentences.coverage(wanted, part, weights) for part in found]
     best: tuple[float, int, int] = (-1.0, 0, min(room, parts[0].end))
     end, total = 0, 0.0
     for start, part in enumerate(parts):

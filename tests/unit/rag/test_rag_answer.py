@@ -58,7 +58,7 @@ def test_quotes_are_verbatim_and_cited(encoder: Encoder | None) -> None:
     """Guards against a quote that does not stand in the piece it cites."""
     for place, (question, home, _) in enumerate(ANSWERED[:12]):
         hits = hits_for(place, home)
-        found = answer(question, hits, ExtractiveGenerator(encoder), SETTINGS, encoder=encoder)
+        found = answer(question, hits, ExtractiveGenerator(encoder), SETTINGS)
         texts = {citation.number: citation.hit.text for citation in found.citations}
         if NOT_FOUND in found.text:
             continue
