@@ -5,8 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -338,6 +341,29 @@ def test_a_mixture_of_a_gguf_file_is_kept_in_the_cache(
     assert list((empty_cache / "unquantised").iterdir()) == [kept]
     moved = Path(shutil.copy(boat, empty_cache / "moved.gguf"))
     assert says(make(moved, fusion="marginal")) == "".join(BOAT), "it goes by contents"
+
+
+def test_two_may_convert_a_gguf_file_at_once(
+    boat: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a first question that fails because another one was asked just before."""
+    convert, begun = loading._unquantise, Barrier(2, timeout=60)
+    converted: list[Path] = []
+
+    def slow(file: Path, folder: Path, auto: Any) -> None:
+        converted.append(folder)
+        time.sleep(1.0)
+        convert(file, folder, auto)
+
+    def load(_: int) -> str:
+        begun.wait()
+        return says(make(boat, fusion="marginal"))
+
+    monkeypatch.setattr(loading, "_unquantise", slow)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(load, range(2))) == ["".join(BOAT)] * 2
+    assert len(converted) == 1
+    assert converted[0].parent == empty_cache / "unquantised"
 
 
 def test_a_changed_gguf_file_is_converted_anew(tmp_path: Path, empty_cache: Path) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from rzen.config import ModelSettings, cache_folder
 from rzen.encoders.hashes import file_hashes
 from rzen.encoders.loading import (
@@ -121,8 +123,9 @@ def load_gguf(file: Path, *, device: str) -> Loaded:
     auto = _transformers()
     hashes = file_hashes([file], cache_folder() / "hashes.json")
     folder = cache_folder() / "unquantised" / hashes[file][:20]
-    if not folder.is_dir():
-        _unquantise(file, folder, auto)
+    with FileLock(cache_folder() / "unquantised.lock"):  # who comes second finds it done
+        if not folder.is_dir():
+            _unquantise(file, folder, auto)
     source = ModelSource(name=str(folder), folder=folder)
     return load(source, device=device, settings=ModelSettings(dtype="float32"))
 
