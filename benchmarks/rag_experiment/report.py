@@ -24,6 +24,7 @@ QUESTIONS: Mapping[tuple[str, ...], Sequence[tuple[str, str, str]]] = {
         ("and ten?", "context, k=10", "question only"),
         ("would the right piece help?", "context, gold", "question only"),
         ("is it misled by wrong ones?", "context, shuffled", "question only"),
+        ("the right piece or another?", "context, gold", "context, shuffled"),
         ("mixed or in one prompt, k=3?", "marginal, k=3", "context, k=3"),
         ("mixed or in one prompt, k=5?", "marginal, k=5", "context, k=5"),
         ("mixed or in one prompt, k=10?", "marginal, k=10", "context, k=10"),
