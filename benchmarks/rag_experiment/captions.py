@@ -13,8 +13,8 @@ from rzen.types import Content, Image, Video
 def caption(path: Path) -> str:
     """What a picture, or a clip, seems to show, as `rzen ask` tells a model that cannot see."""
     content = Content(Video(path) if sniff(path) == "video" else Image(path))
-    (vector_D,) = _mini().encode([content], role="document").vectors
-    return seems(_mini().names(vector_D), content.modality)
+    seen = _mini().encode([content], role="document").seen
+    return seems(", ".join(map(str, seen.get(0, ()))), content.modality)
 
 
 @cache

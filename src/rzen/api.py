@@ -22,7 +22,7 @@ from rzen.index.store import open_store
 from rzen.ingest.discover import indexed_path, indexed_roots
 from rzen.ingest.pipeline import IngestOptions, ingest
 from rzen.ingest.report import Report
-from rzen.protocols import Encoder, Explainer, Generator, Namer, Reranker
+from rzen.protocols import Encoder, Explainer, Generator, Reranker
 from rzen.rag import fusion as fusion_of
 from rzen.rag import generators
 from rzen.rag.answer import answer
@@ -279,8 +279,8 @@ class Index:
             hops=ask.hops,
             model=model,
         )
-        if isinstance(self.encoder, Namer) and "frames" not in generator.wants:
-            hits = with_names(hits, self.encoder, self.vectors)
+        if "frames" not in generator.wants:
+            hits = with_names(hits)
         if not generator.wants:
             hits = readable_first(hits)
         return answer(

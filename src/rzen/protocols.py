@@ -16,7 +16,6 @@ from rzen.types import (
     Hit,
     MediaBudget,
     Modality,
-    Named,
     Role,
     Turn,
     Vectors,
@@ -133,18 +132,6 @@ class Reranker(Protocol):
 
     def scores(self, query: str, hits: Sequence[Hit]) -> Sequence[float]:
         """One score per hit, larger is better, in their order."""
-
-
-@runtime_checkable
-class Namer(Protocol):
-    """Says what a picture seems to show, in words; some encoders know names of things."""
-
-    def names(self, vector_D: NDArray[np.float32]) -> Sequence[Named]:
-        """What a picture or a clip seems to show, likeliest first, a few at most.
-
-        Args:
-            vector_D: of the picture, by this encoder, or its first dimensions.
-        """
 
 
 @runtime_checkable

@@ -24,6 +24,17 @@ Vectors: TypeAlias = NDArray[np.float32]
 """Float32, shape (N, D), each row of unit length."""
 
 
+def clock(seconds: float) -> str:
+    """Seconds as people read them.
+
+    >>> clock(75.4), clock(3725)
+    ('1:15', '1:02:05')
+    """
+    whole = int(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Frames:
     """Decoded pixels: one still, or the sampled frames of a stretch of video.
@@ -392,15 +403,25 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """What a picture or a clip seems to show.
+    """What a picture, or a frame of a clip, seems to show.
 
     Attributes:
         name: of a thing.
-        share: of it among all that an encoder sees there, from 0 to 1.
+        probability: that an encoder gives it.
+        time: of the frame, in seconds; ``None`` for a still.
     """
 
     name: str
-    share: float
+    probability: float
+    time: float | None = None
+
+    def __str__(self) -> str:
+        """As people read it.
+
+        >>> print(Named(name="race car", probability=0.5, time=63.0))
+        race car (at 1:03)
+        """
+        return self.name if self.time is None else f"{self.name} (at {clock(self.time)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -450,12 +471,15 @@ class Encoded:
         failed: row -> why.
         warnings: row -> what the caller should know.
         tokens: that were read for all rows, padding left out; ``None`` if the encoder cannot say.
+        seen: row -> what it seems to show, by an encoder that knows names of things: a still's
+            likeliest first, a clip's by time, a few at most.
     """
 
     vectors: Vectors
     failed: Mapping[int, str] = field(default_factory=dict)
     warnings: Mapping[int, Sequence[str]] = field(default_factory=dict)
     tokens: int | None = None
+    seen: Mapping[int, Sequence[Named]] = field(default_factory=dict)
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> Vectors:
         """The (N, D) array.

@@ -75,7 +75,7 @@ def share_progress(begin: str) -> "Iterator[Callable[[str, int, int], None] | No
 
 def row_figures(progress: "RowProgress") -> str:
     """One line: rows, speed, time left."""
-    from rzen.render.shown import clock
+    from rzen.types import clock
 
     pieces = [f"{progress.done}/{progress.total} rows"]
     if progress.seconds > 0:
@@ -99,7 +99,7 @@ def step_progress() -> Iterator[Callable[[str], None] | None]:
 
 def figures(progress: "Progress") -> str:
     """One line: files, what was made of them, speed, time left, failures, the current name."""
-    from rzen.render.shown import clock
+    from rzen.types import clock
 
     pieces = [f"{progress.files_done}/{progress.files_total} files"]
     pages = progress.records.get("page", 0)

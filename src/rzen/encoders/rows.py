@@ -1,10 +1,12 @@
 """The rows of one call to ``encode``: vectors, failures and warnings, put together in order."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rzen.errors import EncoderError
-from rzen.types import Encoded, Vectors
+from rzen.types import Encoded, Named, Vectors
 
 
 def check_dim(dim: int | None, full: int) -> int:
@@ -48,11 +50,13 @@ class Rows:
     Attributes:
         failed: row -> why.
         tokens: read for all rows; ``None`` until the encoder counts them.
+        seen: row -> what it seems to show.
     """
 
     def __init__(self, count: int, full: int, dim: int | None) -> None:
         self.failed: dict[int, str] = {}
         self.tokens: int | None = None
+        self.seen: dict[int, Sequence[Named]] = {}
         self._warnings: dict[int, list[str]] = {}
         self._vectors_ND = np.zeros((count, check_dim(dim, full)), np.float32)
         self._open = set(range(count))
@@ -85,4 +89,5 @@ class Rows:
             failed=self.failed,
             warnings=self._warnings,
             tokens=self.tokens,
+            seen=self.seen,
         )

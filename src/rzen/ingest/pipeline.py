@@ -242,7 +242,8 @@ class _Run:
                 if reason is not None:
                     file.problems.append(": ".join(filter(None, [segment.span.key, reason])))
                 else:
-                    file.records.append(_record(file.content, segment, encoded.vectors[row]))
+                    seen = ", ".join(map(str, encoded.seen.get(row, ())))
+                    file.records.append(_record(file.content, segment, encoded.vectors[row], seen))
                     self._count(segment)
                 self._write_if_whole(key)
             # The next batch may take long: what is whole should not wait for it.
@@ -307,13 +308,13 @@ class _Run:
             self.on_progress(self.progress)
 
 
-def _record(content: str, segment: Segment, vector: object) -> Record:
+def _record(content: str, segment: Segment, vector: object, seen: str) -> Record:
     return Record(
         id=record_id(content, segment.span),
         modality=segment.modality,
         span=segment.span,
         text=segment.text,
-        metadata=segment.metadata,
+        metadata={**segment.metadata, "seen": seen} if seen else segment.metadata,
         vector=vector,  # type: ignore[arg-type]
         preview=segment.preview,
     )

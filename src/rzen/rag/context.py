@@ -7,12 +7,10 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rzen import media
 from rzen.config import Limits
 from rzen.errors import RzenError
-from rzen.protocols import Namer
 from rzen.rag import sentences
 from rzen.rag.language_model import cut_to
 from rzen.rag.orders import without_orders
@@ -23,11 +21,11 @@ from rzen.types import (
     Image,
     MediaBudget,
     Modality,
-    Named,
     Page,
     Part,
     Text,
     Video,
+    clock,
 )
 
 LARGEST_SHARE = 4
@@ -257,37 +255,23 @@ def readable_first(hits: Sequence[Hit]) -> list[Hit]:
     return sorted(hits, key=lambda hit: not hit.text.strip())
 
 
-def with_names(
-    hits: Sequence[Hit],
-    namer: Namer,
-    vectors: Callable[[Sequence[Hit]], Sequence[NDArray[np.float32] | None]],
-    most: int = 5,
-) -> list[Hit]:
-    """Hits where the best pictures and clips without a text say what they seem to show.
-
-    Args:
-        hits: best first.
-        namer: knows names of things.
-        vectors: of hits, by the namer; ``None`` for one that is not known any more.
-        most: pictures that are named.
-    """
-    bare = [hit for hit in hits if not hit.text.strip() and hit.modality in ("image", "video")]
-    named = {
-        hit.id: seems(namer.names(vector_D), hit.modality)
-        for hit, vector_D in zip(bare[:most], vectors(bare[:most]), strict=True)
-        if vector_D is not None
-    }
-    return [replace(hit, text=named[hit.id]) if hit.id in named else hit for hit in hits]
+def with_names(hits: Sequence[Hit]) -> list[Hit]:
+    """Hits where pictures and clips without a text say what they seemed to show when indexed."""
+    return [
+        replace(hit, text=seems(str(hit.metadata.get("seen", "")), hit.modality))
+        if hit.modality in ("image", "video") and not hit.text.strip()
+        else hit
+        for hit in hits
+    ]
 
 
-def seems(names: Sequence[Named], modality: Modality) -> str:
+def seems(names: str, modality: Modality) -> str:
     """What was named, as a sentence; empty for nothing.
 
-    >>> seems([Named(name="race car", share=0.5), Named(name="kerb", share=0.2)], "video")
-    'This video seems to show: race car, kerb.'
+    >>> seems("race car (at 1:03)", "video")
+    'This video seems to show: race car (at 1:03).'
     """
-    told = ", ".join(dict.fromkeys(each.name for each in names))
-    return f"This {KINDS[modality]} seems to show: {told}." if told else ""
+    return f"This {KINDS[modality]} seems to show: {names}." if names else ""
 
 
 def describe(hit: Hit) -> str:
@@ -303,14 +287,8 @@ def describe(hit: Hit) -> str:
     if hit.page is not None:
         parts.append(f"page {hit.page}")
     if hit.t_start is not None and hit.t_end is not None:
-        parts.append(f"{_clock(hit.t_start)} to {_clock(hit.t_end)}")
+        parts.append(f"{clock(hit.t_start)} to {clock(hit.t_end)}")
     return ", ".join(parts)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _repeats(hit: Hit, chosen: Sequence[Evidence]) -> bool:

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from rzen.errors import MediaError
 from rzen.media import preview
 from rzen.render import svg
-from rzen.render.shown import clock
-from rzen.types import Explanation, HeatMap
+from rzen.types import Explanation, HeatMap, clock
 
 _COLD, _HOT = (255, 214, 10), (214, 20, 20)
 _MOST_OPAQUE = 0.7

@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import quote
 
 from rzen.render import explained
-from rzen.render.shown import clock, shown
-from rzen.types import Answer, Explanation, Hit
+from rzen.render.shown import shown
+from rzen.types import Answer, Explanation, Hit, clock
 
 SNIPPET_CHARS = 320
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".webm", ".mov", ".mkv", ".avi"})

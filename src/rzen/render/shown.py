@@ -17,17 +17,6 @@ def shown(text: str) -> str:
     return "".join(_shown_character(each) for each in clean)
 
 
-def clock(seconds: float) -> str:
-    """Seconds as people read them.
-
-    >>> clock(75.4), clock(3725)
-    ('1:15', '1:02:05')
-    """
-    whole = int(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 def _shown_character(character: str) -> str:
     if character.isprintable() or character in "\n\t" or character in _KEPT_FORMATS:
         return character

@@ -2,11 +2,12 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from media_files import quadrants, smooth
 from rzen.encoders.mini import assets
-from rzen.encoders.mini.conse import INPUT_SIZE, _weights, square
+from rzen.encoders.mini.conse import INPUT_SIZE, square
 from rzen.encoders.mini.encoder import MiniEncoder
 from rzen.types import MODALITIES, Content, Frames, Image, Page, Text, Video
 
@@ -52,37 +53,33 @@ def test_a_photograph_is_found_by_what_it_shows(mini: MiniEncoder) -> None:
     assert query[1] @ temple > query[1] @ flower + 0.1
 
 
-@pytest.mark.parametrize("dim", [384, 128])
-def test_a_vector_tells_what_it_was_mixed_of(mini: MiniEncoder, dim: int) -> None:
-    """Guards against names that the network did not give: the classes and their weights come back
-    from the vector alone, from its beginning and from frames together, too."""
-    pictures = [smooth(300, 200, seed=seed) for seed in range(3)]
-    weights = _weights(mini._images.logits(pictures))
-    for picture, weight_C in zip(pictures, weights, strict=True):
-        vector_D = mini._images.encode([picture])[0]
-        np.testing.assert_allclose(mini._images.mixture(vector_D[:dim]), weight_C, atol=2e-4)
-        name = mini._class_names[int(weight_C.argmax())]
-        assert [each.name for each in mini.names(vector_D)][:1] in ([name], [])
-    clip = Content(Video(Frames(pixels=tuple(pictures))))
-    (together_D,) = np.asarray(mini.encode([clip], role="document"))
-    found = np.flatnonzero(mini._images.mixture(together_D) > 1e-3)
-    assert set(found) <= set(np.flatnonzero(weights.sum(0)))
-
-
-def test_names_are_what_a_picture_shows(mini: MiniEncoder) -> None:
-    """Guards against names in the order of another table, and names of everything."""
-    (vector_D,) = np.asarray(mini.encode(texts("the weather of tomorrow"), role="document"))
-    assert len(mini.names(vector_D)) <= 3
-    (class_D,) = np.asarray(mini.encode(texts("x"), role="document")) * 0
-    assert mini.names(class_D) == []
+def test_what_is_seen_is_named(mini: MiniEncoder) -> None:
+    """Guards against names in the order of another table, of everything, and of another row."""
     spec = importlib.util.find_spec("sklearn")
     assert spec is not None
     assert spec.origin is not None
-    temple = Path(spec.origin).parent / "datasets" / "images" / "china.jpg"
-    (seen_D,) = np.asarray(mini.encode([Content(Image(temple))], role="document"))
-    named = mini.names(seen_D)
-    assert {each.name for each in named} & {"bell tower", "palace", "boathouse", "stupa"}
-    assert [each.share for each in named] == sorted((each.share for each in named), reverse=True)
+    photographs = Path(spec.origin).parent / "datasets" / "images"
+    flower, temple = (
+        np.asarray(PIL.Image.open(photographs / name)) for name in ("flower.jpg", "china.jpg")
+    )
+    clip = Video(Frames(pixels=(temple, flower), times=(61.0, 63.0)))
+    contents = [
+        Content(Image(photographs / "china.jpg")),
+        *texts("the palace"),
+        Content(clip),
+        Content(Page(photographs / "china.jpg", 1, "A page of words.")),
+    ]
+    seen = mini.encode(contents, role="document").seen
+    assert set(seen) == {0, 2}
+    assert {each.name for each in seen[0]} & {"bell tower", "palace", "boathouse", "stupa"}
+    told = [each.probability for each in seen[0]]
+    assert told == sorted(told, reverse=True)
+    assert len(told) <= 3
+    assert min(told) >= 0.1
+    assert all(each.time is None for each in seen[0])
+    assert all(each.time in (61.0, 63.0) for each in seen[2])
+    assert all(each.probability >= 0.25 for each in seen[2])
+    assert seen[2]
 
 
 def test_the_end_of_a_long_text_counts(mini: MiniEncoder) -> None:

@@ -46,7 +46,7 @@ def build_progress() -> "Iterator[Callable[[str, int, int], None]]":
 
 def figures(progress: "Progress") -> str:
     """One line: sets, contents, speed, time left, the set at hand."""
-    from rzen.render.shown import clock
+    from rzen.types import clock
 
     pieces = [
         f"{progress.sets_done}/{progress.sets_total} sets",

@@ -194,7 +194,7 @@ def _clock(seconds: float) -> str:
     >>> _clock(75), _clock(3 * 86_400 + 7_300)
     ('1:15', '3 d 2 h')
     """
-    from rzen.render.shown import clock
+    from rzen.types import clock
 
     days, rest = divmod(int(seconds), 86_400)
     return f"{days:,} d {rest // 3600} h" if days else clock(seconds)

@@ -119,7 +119,7 @@ class Speaker:
 
 def step_line(stage: str, report: "StepReport | ProjectorReport", seconds: float) -> str:
     """Loss, what is peculiar to the kind of training, speed, time left."""
-    from rzen.render.shown import clock
+    from rzen.types import clock
 
     pieces = [
         f"{stage} {report.step}/{report.steps}",

@@ -34,14 +34,12 @@ from rzen.types import Vectors
 
 INPUT_SIZE = 224
 _TEMPERATURE = 1.5
+_ALL_CLASSES = 1000
 _CLASSES = 20
 _SQUASH = 4 / 3
 _PLACE_SIZE = 448  # longer side of a picture whose places are looked at
 _PLACE_TEMPERATURE = 6.0
 _STRIDE = 32  # pixels of a place
-_MIXED = 96  # classes in one vector, at most; the eight frames of a clip have some fifty
-_RIDGE = 1e-9
-_LEFT = 1e-3  # of a vector's length, where it counts as taken apart
 _BATCH = 4  # larger ones are slower: their activations fall out of the cache
 R = TypeVar("R")
 
@@ -61,25 +59,29 @@ class ImageTower:
         self._classifier = classifier
         self._lock = threading.Lock()
         self._loaded: tuple[Network, Vectors] | None = None
-        self._exact_CD: NDArray[np.float64] | None = None
 
     def encode(self, pictures: Sequence[NDArray[np.uint8]]) -> Vectors:
         """Vectors (N, 384) of N pictures, each (H, W, 3) RGB."""
-        if not pictures:  # a query in words shall not load this network
+        return self.vectors(self.logits(pictures))
+
+    def vectors(self, logits_NC: NDArray[np.float32]) -> Vectors:
+        """Vectors (N, 384) of pictures that the network says (N, 1000) of."""
+        if not len(logits_NC):  # a query in words shall not load this network
             return np.zeros((0, TEXT_DIM), np.float32)
         _, class_vectors = self._load()
-        return unit(_weights(self.logits(pictures)) @ class_vectors)
+        return unit(_weights(logits_NC) @ class_vectors)
 
     def logits(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """What the network says: (N, 1000)."""
-        network, class_vectors = self._load()
+        if not pictures:
+            return np.zeros((0, _ALL_CLASSES), np.float32)
+        network, _ = self._load()
         batches = [pictures[at : at + _BATCH] for at in range(0, len(pictures), _BATCH)]
 
         def seen(batch: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
             return network.run({"pixels": np.stack([square(picture) for picture in batch])})
 
-        none = np.zeros((0, len(class_vectors)), np.float32)
-        return np.concatenate([none, *network.over(seen, batches)])
+        return np.concatenate(list(network.over(seen, batches)))
 
     def look(
         self,
@@ -121,39 +123,6 @@ class ImageTower:
         _, class_vectors = self._load()
         logits_HWC = self.place_logits(whole_places(picture_HWC))
         return unit(shares(logits_HWC, _PLACE_TEMPERATURE) @ class_vectors)
-
-    def mixture(self, vector_D: NDArray[np.float32]) -> NDArray[np.float64]:
-        """What the vector of a picture, or of frames together, is mixed of.
-
-        A vector is a sum of few class vectors with positive weights, and those are found again
-        without the picture: non-negative least squares recovers such a sum without further ado
-        (Slawski and Hein 2013, arXiv 1205.0953). The active set grows by the class that fits the
-        rest best, as in orthogonal matching pursuit, and loses those whose weight turns negative.
-
-        Args:
-            vector_D: of this tower, or its first dimensions, with any length.
-
-        Returns:
-            (1000,) weights, at the temperature of the vector, adding up to one.
-        """
-        if self._exact_CD is None:  # without the network, which takes longer to load
-            self._exact_CD = np.load(self._classes, allow_pickle=False).astype(np.float64)
-        class_CD = self._exact_CD[:, : len(vector_D)]
-        wanted_D = vector_D.astype(np.float64) / max(float(np.linalg.norm(vector_D)), 1e-12)
-        chosen, weight, rest_D = np.zeros(0, np.int64), np.zeros(0), wanted_D
-        for _ in range(_MIXED):
-            best = int(np.argmax(class_CD @ rest_D))
-            if rest_D @ rest_D < _LEFT**2 or best in chosen:
-                break
-            chosen = np.append(chosen, best)
-            weight = _solved(class_CD[chosen], wanted_D)
-            while (weight <= 0).any():
-                chosen = chosen[weight > 0]
-                weight = _solved(class_CD[chosen], wanted_D)
-            rest_D = wanted_D - weight @ class_CD[chosen]
-        out_C = np.zeros(len(class_CD))
-        out_C[chosen] = weight / max(weight.sum(), 1e-12)
-        return out_C
 
     def place_logits(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the network says of each place, (H/32, W/32, 1000): their mean is what it says.
@@ -225,18 +194,6 @@ def shares(logits_XC: NDArray[np.float32], temperature: float = 1.0) -> NDArray[
     heat = logits_XC.astype(np.float64) / temperature
     shares = np.exp(heat - heat.max(axis=-1, keepdims=True))
     return np.asarray(shares / shares.sum(axis=-1, keepdims=True))
-
-
-def _solved(class_KD: NDArray[np.float64], wanted_D: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights (K,) of the sum that comes nearest; classes may be all but the same."""
-    product_KK = class_KD @ class_KD.T + _RIDGE * np.eye(len(class_KD))
-    return np.asarray(np.linalg.solve(product_KK, class_KD @ wanted_D), np.float64)
-
-
-def sharpened(weight_C: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities among the classes of a mixture, which are softened in it."""
-    share_C = np.asarray(weight_C**_TEMPERATURE, np.float64)
-    return np.asarray(share_C / max(float(share_C.sum()), 1e-12), np.float64)
 
 
 def _weights(logits_NC: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rzen.config import Limits
 from rzen.encoders.explaining import asked, check_seen, cosines, time_of
 from rzen.encoders.mini import assets, calibration
-from rzen.encoders.mini.conse import ImageTower, sharpened
+from rzen.encoders.mini.conse import ImageTower, shares
 from rzen.encoders.mini.runtime import default_threads
 from rzen.encoders.mini.text import TEXT_DIM, TextTower
 from rzen.encoders.opening import OpenPart, open_chunks, open_content
@@ -36,11 +36,11 @@ CUT = "a text is longer than this encoder reads: its end was left out"
 """The warning."""
 
 NAMES = 3
-"""Names of things that are told of a picture or a clip, at most."""
-LEAST_SHARE = 0.18
-"""Share of what is seen from which a thing is named. On 120 stills of rzen-bench's questions that
-names 0.85 of what the network itself gives a probability of 0.1, and 0.07 of its names are others
-(docs/LOG.md)."""
+"""Names of things that are told of a picture, at most."""
+LEAST_SHARE = 0.1
+"""Probability from which a name is told of a still ..."""
+LEAST_SHARE_MOVING = 0.25
+"""... and of a frame: there are many, each with a guess."""
 
 _CHUNK = 32  # contents whose pixels are held at once
 
@@ -154,14 +154,29 @@ class MiniEncoder:
             warnings=tuple(encoded.warnings.get(0, ())),
         )
 
-    def names(self, vector_D: NDArray[np.float32]) -> list[Named]:
-        """See :class:`rzen.protocols.Namer`: ImageNet's classes."""
-        share_C = sharpened(self._images.mixture(vector_D))
-        best = np.argsort(-share_C)[:NAMES].tolist()
+    def _named(self, logits_TC: NDArray[np.float32], times: Sequence[float | None]) -> list[Named]:
+        """What a still, or the frames of a clip, seem to show."""
+        share_TC = shares(logits_TC)
+        if len(share_TC) == 1:
+            best = np.argsort(-share_TC[0])[:NAMES]
+            found = [(int(at), 0) for at in best if share_TC[0, at] >= LEAST_SHARE]
+        else:
+            # Each frame has one guess; a name is told for the frame that is surest of it.
+            first_T = share_TC.argmax(axis=1)
+            surest = {
+                int(name): int(np.where(first_T == name, share_TC.max(axis=1), 0).argmax())
+                for name in first_T
+            }
+            order = sorted(surest.items(), key=lambda each: -share_TC[each[1], each[0]])[:NAMES]
+            found = [each for each in order if share_TC[each[1], each[0]] >= LEAST_SHARE_MOVING]
+            found.sort(key=lambda each: each[1])
         return [
-            Named(name=self._class_names[at], share=float(share_C[at]))
-            for at in best
-            if share_C[at] >= LEAST_SHARE
+            Named(
+                name=self._class_names[name],
+                probability=float(share_TC[frame, name]),
+                time=times[frame],
+            )
+            for name, frame in found
         ]
 
     @cached_property
@@ -174,7 +189,8 @@ class MiniEncoder:
         seen = [(row, part) for row, part in parts if part.pixels]
         texts, cut, tokens = self._texts.encode([part.text for _, part in worded])
         rows.tokens = (rows.tokens or 0) + tokens
-        pictures = self._images.encode([frame for _, part in seen for frame in part.pixels])
+        logits = self._images.logits([frame for _, part in seen for frame in part.pixels])
+        pictures = self._images.vectors(logits)
 
         sums = {row: np.zeros(self.dim) for row, _ in chunk}
         for (row, part), vector, lost in zip(worded, texts, cut, strict=True):
@@ -183,9 +199,12 @@ class MiniEncoder:
                 rows.warn(row, CUT)
         start = 0
         for row, part in seen:
-            frames = pictures[start : start + len(part.pixels)]
-            start += len(frames)
-            sums[row] += unit(frames.mean(axis=0)) * _picture_weight(part)
+            own = slice(start, start + len(part.pixels))
+            start = own.stop
+            sums[row] += unit(pictures[own].mean(axis=0)) * _picture_weight(part)
+            if not part.text.strip():
+                times = [time_of(part, at) for at in range(len(part.pixels))]
+                rows.seen[row] = [*rows.seen.get(row, ()), *self._named(logits[own], times)]
         for row, total in sums.items():
             rows.put(row, total.astype(np.float32))
 

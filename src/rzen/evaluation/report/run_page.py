@@ -20,8 +20,8 @@ from rzen.evaluation.report.exhibits import Exhibit, exhibits
 from rzen.evaluation.report.overview import Row, Separation
 from rzen.evaluation.report.page import ABSENT, Card, html, legend, mean_card
 from rzen.render.report import Head, count
-from rzen.render.shown import clock
 from rzen.render.svg import Svg
+from rzen.types import clock
 
 FAILURES = 5
 _REASONS = 20
