@@ -45,6 +45,31 @@ _STRONG = re.compile(
     re.IGNORECASE,
 )
 _NAME = re.compile(r"(?<![.!?] )(?<!^)\b[A-Z\u00c0-\u00de][\w'\u2019-]+")
+_UNITS = tuple(
+    re.compile(rf"(?:\b|(?<=\d))(?:{unit})(?![^\W\d_])|{sign}", re.IGNORECASE)
+    for unit, sign in (
+        ("sec(?:ond)?s?", "\u2033"),
+        ("min(?:ute)?s?", "\u2032"),
+        ("h|hrs?|hours?", "(?<=\\d):(?=\\d\\d)"),
+        ("days?|daily", "(?!)"),
+        ("weeks?|weekly", "(?!)"),
+        ("months?|monthly", "(?!)"),
+        ("y(?:ea)?rs?|yearly|annual(?:ly)?", "(?!)"),
+        ("euros?|eur|cents?", "\u20ac"),
+        ("dollars?|usd|cents?", "\\$"),
+        ("pounds?|gbp|pence|lbs?", "\u00a3"),
+        ("per\\ ?cent", "%"),
+        ("km|kilomet(?:re|er)s?", "(?!)"),
+        ("m|met(?:re|er)s?", "(?!)"),
+        ("cm|centimet(?:re|er)s?", "(?!)"),
+        ("miles?", "(?!)"),
+        ("kg|kilo(?:gram)?s?", "(?!)"),
+        ("l|lit(?:re|er)s?", "(?!)"),
+        ("degrees?", "\u00b0"),
+    )
+)
+"""Units of which a number may be: each with what else it is called."""
+_QUANTITY = re.compile(r"\d[\d.,]*\s?([^\W\d_]+|[%\u20ac$\u00a3\u00b0])|[\u20ac$\u00a3]\s?\d")
 _MANY_CAPITALS = 0.3  # of the words: a language that writes its nouns so
 _NEAREST = 2  # sentences that an "all" may stand in
 
@@ -263,6 +288,8 @@ def _speaks_against(claim: str, asked: Sequence[Witness], near: Sequence[str]) -
     figures = {figure for each in asked for figure in each.numbers}
     if not sentences.numbers(claim) <= figures or _strange_names(claim, words):
         return True
+    if _strange_units(claim, " ".join(each.evidence.text for each in asked)):
+        return True
     if not near:
         return False
     said = {word.lower() for part in near for word in _STRONG.findall(part)}
@@ -292,6 +319,22 @@ def _clauses(text: str) -> list[str]:
 def _letters(text: str) -> str:
     """Letters and digits, all else one blank."""
     return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def _strange_units(claim: str, text: str) -> bool:
+    """Whether a claim counts in units that the evidence does not speak of.
+
+    >>> _strange_units("It is covered for 2 hours.", "2. The kettle is covered for 24 months.")
+    True
+    >>> _strange_units("It costs 690 euros.", "invoice,amount_eur: 2043,690.00")
+    False
+    """
+    counted = [found[0] for found in _QUANTITY.finditer(claim)]
+    return any(
+        unit.search(quantity) and not unit.search(text.replace("_", " "))
+        for quantity in counted
+        for unit in _UNITS
+    )
 
 
 def _strange_names(claim: str, words: set[str]) -> bool:

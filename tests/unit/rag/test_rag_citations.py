@@ -80,6 +80,27 @@ def test_a_not_counts_in_its_own_clause() -> None:
         assert check(false, rent).unsupported == (false,)
 
 
+@pytest.mark.parametrize(
+    ("true", "false"),
+    [
+        (
+            "The heating element is covered for 36 months",
+            "The heating element is covered for 2 hours",
+        ),
+        ("The repair is done within 30 days", "The repair is done within 30 weeks"),
+        ("The repair costs 40 euros", "The repair costs 40 dollars"),
+    ],
+)
+def test_a_number_keeps_its_unit(true: str, false: str) -> None:
+    """Guards against another unit behind a number that stands somewhere, such as a list's."""
+    warranty = evidence(
+        "1. The heating element is covered for 36 months.\n2. The repair is done within 30 days. "
+        "The repair costs 40 €."
+    )
+    assert check(f"{true} [1].", warranty).unsupported == ()
+    assert check(f"{false} [1].", warranty).unsupported == (f"{false} [1].",)
+
+
 def test_a_missing_citation_is_added_and_a_wrong_one_is_not_moved() -> None:
     """A true sentence keeps its evidence; one that cites the wrong piece goes."""
     added = check("The red boat sank near Holm.", BOATS)
