@@ -57,7 +57,10 @@ class ChatModel:
             base_url,
             what="a chat endpoint",
             keys=OPENAI,
-            hints={404: "check the address and ask.model"},
+            hints={
+                400: "lower ask.context_tokens if its window is too small, or see its own log",
+                404: "check the address and ask.model",
+            },
             seconds=silence,
             sleep=sleep,
         )

@@ -326,7 +326,12 @@ def test_a_document_cut_short_broke_off(index: Index) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "message"), [(200, "sent something that is no JSON"), (404, "HTTP 404: check")]
+    ("status", "message"),
+    [
+        (200, "sent something that is no JSON"),
+        (400, "HTTP 400: lower ask.context_tokens"),
+        (404, "HTTP 404: check"),
+    ],
 )
 def test_pages_of_html_are_no_answers(index: Index, status: int, message: str) -> None:
     """Guards against a login page or a proxy's error, quoted as an answer or in an error."""
