@@ -123,9 +123,10 @@ def load_gguf(file: Path, *, device: str) -> Loaded:
     auto = _transformers()
     hashes = file_hashes([file], cache_folder() / "hashes.json")
     folder = cache_folder() / "unquantised" / hashes[file][:20]
-    with FileLock(cache_folder() / "unquantised.lock"):  # who comes second finds it done
-        if not folder.is_dir():
-            _unquantise(file, folder, auto)
+    if not folder.is_dir():
+        with FileLock(cache_folder() / "unquantised.lock"):
+            if not folder.is_dir():  # who comes second finds it done
+                _unquantise(file, folder, auto)
     source = ModelSource(name=str(folder), folder=folder)
     return load(source, device=device, settings=ModelSettings(dtype="float32"))
 
