@@ -62,7 +62,9 @@ def read(folder: Path) -> Mapping[tuple[str, str], Answers]:
     for file in sorted(folder.glob("*.jsonl")):
         arm, _, family = file.stem.rpartition(", ")
         seed = _SEED.search(arm)
-        lines = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        if not lines:  # it has just begun
+            continue
         own = found.setdefault((_SEED.sub("", arm), family), {})
         own[int(seed[1]) if seed else 0] = {line["id"]: line for line in lines}
     return {

@@ -148,13 +148,11 @@ class _Picked:
         """Takes a hit if it says something new and there is room for it."""
         if _repeats(hit, self.chosen):
             return
-        text, tokens = self._fitted(hit.text.strip(), min(self._share, self._left))
-        if hit.text.strip() and not text:
+        named = self._budget.count(describe(hit))
+        text, tokens = self._fitted(hit.text.strip(), min(self._share, self._left) - named)
+        if (hit.text.strip() and not text) or named + tokens > self._left:
             return
-        cost = tokens + self._budget.count(describe(hit))
-        if cost > self._left:
-            return
-        self._left -= cost
+        self._left -= named + tokens
         place = len(self.chosen) if behind is None else self.chosen.index(behind) + 1
         self.chosen.insert(place, Evidence(number=0, hit=hit, text=text))
 

@@ -54,6 +54,15 @@ def test_a_long_page_is_cut_around_the_answer() -> None:
     )
 
 
+def test_a_single_long_page_is_cut_and_not_left_out() -> None:
+    """Guards against a text that fills the budget so that there is no room for its name."""
+    endless = "word " * 2000
+    for chars in range(200, 260):
+        for text in (LONG, endless):
+            (one,) = gather([hit("a", text)], chars)
+            assert len(one.text) > chars / 2
+
+
 def test_one_page_does_not_use_up_the_budget() -> None:
     """Guards against the first long page leaving no room for the others."""
     evidence = gather([hit("a", LONG), hit("b", "The boat is red.", 0.5)], 1000, "boat")
