@@ -106,8 +106,11 @@ def load(source: ModelSource, *, device: str, settings: ModelSettings) -> Loaded
             f"{source.name}: {len(missing)} weights are missing, such as {missing[0]}: the "
             "download is not whole, or this is no model of the kind that its config.json says"
         )
+    from rzen.rag.local.few_rows import for_few_rows  # noqa: PLC0415
+
+    for_few_rows(network.to(place))
     weights_of = weights_hash(source, described.folder)
-    loaded = made(network.to(place), tokenizer, processor, weights=weights_of)
+    loaded = made(network, tokenizer, processor, weights=weights_of)
     return replace(loaded, folder=described.folder or hub_folder(source.name))
 
 

@@ -19,7 +19,6 @@ from transformers import TextIteratorStreamer
 from rzen.errors import GeneratorError
 from rzen.rag.chat_template import PLAIN_STOPS, TEMPLATE_STOPS, until
 from rzen.rag.language_model import SMALL, Message
-from rzen.rag.local.few_rows import for_few_rows
 from rzen.rag.local.loading import Loaded
 from rzen.rag.local.prompts import Project, Prompts, answer_tokens, ends, prepare
 
@@ -38,7 +37,6 @@ class LocalModel:
     def __init__(self, loaded: Loaded, name: str, *, project: Project | None = None) -> None:
         self.name = name
         self.loaded = loaded
-        for_few_rows(loaded.network)
         self.project = project
 
     @property
